@@ -1,0 +1,26 @@
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test check bench
+
+demo: $(VENV)/.demo  ## Train an ensemble, distil it and judge it, on made-up retinas
+	$(RUN) -m monai.bundle run training --config_file bundles/end_kl/train.json
+
+test: $(VENV)/.test  ## Run every test
+	$(RUN) -m pytest
+
+check: $(VENV)/.check  ## Lint, types, import contracts
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(VENV)/.test  ## The step-cost table of the README
+	$(RUN) benchmarks/step_cost.py
+
+# One stamp an extra: present and newer than what it was installed from means nothing to do.
+$(VENV)/.%: setup.cfg pyproject.toml constraints.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".$(if $(filter test check,$*),[$*])"
+	touch $@

@@ -1,0 +1,109 @@
+"""Argument checks of the numeric core, with one form of sentence.
+
+Every message reads *Expected `name` to be/of ..., but got ...*: both sides shown, shapes as tuples.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from medkd.types import Label, Mask, MemberProbs, Probs
+
+__all__ = [
+    "check_at_least",
+    "check_batch",
+    "check_label",
+    "check_mask",
+    "check_members",
+    "check_positive",
+    "check_same_shape",
+]
+
+_MAX_SPATIAL_AXES = 3
+
+
+def check_batch(tensor: Tensor, name: str) -> None:
+    """Raise unless ``tensor`` is floating point, ``(B, C, *spatial)``, with two classes or more."""
+    _check_floating(tensor, name)
+    if not 3 <= tensor.ndim <= 2 + _MAX_SPATIAL_AXES or tensor.shape[1] < 2:
+        raise ValueError(
+            f"Expected `{name}` of shape (B, C, *spatial) with one to three spatial axes and at "
+            f"least two classes, but got shape {tuple(tensor.shape)}."
+        )
+
+
+def check_members(tensor: MemberProbs, name: str) -> None:
+    """Raise unless ``tensor`` is floating point and ``(M, B, C, *spatial)`` with a member."""
+    _check_floating(tensor, name)
+    if not 4 <= tensor.ndim <= 3 + _MAX_SPATIAL_AXES or tensor.shape[0] < 1 or tensor.shape[2] < 2:
+        raise ValueError(
+            f"Expected `{name}` of shape (M, B, C, *spatial) with at least one member, one to "
+            f"three spatial axes and at least two classes, but got shape {tuple(tensor.shape)}."
+        )
+
+
+def check_label(label: Label, like: Probs) -> None:
+    """Raise unless ``label`` is ``(B, 1, *spatial)`` for the ``(B, C, *spatial)`` of ``like``."""
+    _check_voxel_map(label, like, "label")
+
+
+def check_mask(mask: Mask | None, like: Tensor) -> None:
+    """Raise unless ``mask`` is ``None`` or bool ``(B, 1, *spatial)`` for the axes of ``like``."""
+    if mask is None:
+        return
+    _check_tensor(mask, "mask")
+    if mask.dtype != torch.bool:
+        raise TypeError(f"Expected `mask` of dtype torch.bool, but got {mask.dtype}.")
+    _check_voxel_map(mask, like, "mask")
+
+
+def check_same_shape(tensor: Tensor, like: Tensor, name: str, like_name: str) -> None:
+    """Raise unless both tensors have one shape."""
+    if tensor.shape != like.shape:
+        raise ValueError(
+            f"Expected `{name}` of the shape of `{like_name}`, {tuple(like.shape)}, "
+            f"but got shape {tuple(tensor.shape)}."
+        )
+
+
+def check_positive(value: float, name: str) -> None:
+    """Raise unless ``value`` is a finite number above zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"Expected `{name}` to be a number, but got {type(value).__name__}.")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"Expected `{name}` to be finite and above zero, but got {value}.")
+
+
+def check_at_least(value: int, minimum: int, name: str) -> None:
+    """Raise unless ``value`` is an ``int`` of ``minimum`` or more."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"Expected `{name}` to be an int, but got {type(value).__name__}.")
+    if value < minimum:
+        raise ValueError(f"Expected `{name}` to be at least {minimum}, but got {value}.")
+
+
+def _check_tensor(tensor: object, name: str) -> None:
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"Expected `{name}` to be a torch.Tensor, but got {type(tensor).__name__}.")
+
+
+def _check_floating(tensor: Tensor, name: str) -> None:
+    _check_tensor(tensor, name)
+    if not tensor.is_floating_point():
+        raise TypeError(f"Expected `{name}` of a floating-point dtype, but got {tensor.dtype}.")
+
+
+def _check_voxel_map(tensor: Tensor, like: Tensor, name: str) -> None:
+    _check_tensor(tensor, name)
+    expected = (like.shape[0], 1, *like.shape[2:])
+    if tuple(tensor.shape) != expected:
+        raise ValueError(
+            f"Expected `{name}` of shape (B, 1, *spatial) = {expected}, "
+            f"but got shape {tuple(tensor.shape)}."
+        )

@@ -1,0 +1,1 @@
+"""The ``medkd`` command: thin, one verb a file."""

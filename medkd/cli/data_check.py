@@ -1,0 +1,88 @@
+"""``medkd data check``: prove a folder against its manifest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from medkd.cli.terminal import format_table, write
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from medkd.data import Case, Finding, Manifest
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to ``medkd data``.
+
+    Args:
+        verbs: where to add it.
+    """
+    text = "Read every file of a data set and say what is wrong. No file is changed."
+    parser = verbs.add_parser("check", help=text, description=text, allow_abbrev=False)
+    parser.add_argument("manifest", metavar="MANIFEST", help="manifest of the data set")
+    parser.add_argument(
+        "--dataset_dir",
+        metavar="DIR",
+        required=True,
+        help="folder that the manifest's paths are relative to",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check every case, with a progress bar, and list what is wrong.
+
+    Args:
+        arguments: ``manifest`` and ``dataset_dir``.
+
+    Returns:
+        1 if something must be mended, else 0.
+    """
+    # MONAI takes seconds to import, which `medkd --help` should not.
+    from medkd.data import check_cases, find_unused_files, read_manifest
+
+    manifest = read_manifest(arguments.manifest)
+    progress = tqdm(
+        check_cases(manifest, arguments.dataset_dir),
+        total=len(manifest.cases),
+        desc="checking cases",
+        unit="case",
+    )
+    checked = list(progress)
+    unused = find_unused_files(manifest, arguments.dataset_dir)
+    return _report(manifest, checked, unused)
+
+
+def _report(
+    manifest: Manifest, checked: Sequence[tuple[Case, list[Finding]]], unused: Sequence[Finding]
+) -> int:
+    split_of = {i: name for name, ids in manifest.splits.items() for i in ids}
+    rows = [
+        (case.case_id, case.patient, split_of.get(case.case_id, "-"), f.severity, f.message)
+        for case, findings in checked
+        for f in findings
+    ]
+    rows += [("-", "-", "-", finding.severity, finding.message) for finding in unused]
+    if rows:
+        write(format_table(("case", "patient", "split", "severity", "what"), rows))
+        write("")
+    patients = len({case.patient for case in manifest.cases})
+    splits = ", ".join(f"{name} {len(ids)}" for name, ids in manifest.splits.items())
+    write(f"{manifest.name}: {len(manifest.cases)} cases of {patients} patients ({splits})")
+    return _summarize(checked, num_warnings=sum(row[3] == "warning" for row in rows))
+
+
+def _summarize(checked: Sequence[tuple[Case, list[Finding]]], *, num_warnings: int) -> int:
+    errors = [sum(f.severity == "error" for f in findings) for _, findings in checked]
+    faulty = sum(count > 0 for count in errors)
+    if faulty:
+        write(f"{sum(errors)} error(s) in {faulty} case(s) to mend, {num_warnings} warning(s)")
+        return 1
+    write(f"nothing to mend, {num_warnings} warning(s)")
+    return 0

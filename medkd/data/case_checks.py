@@ -1,0 +1,236 @@
+"""Proving a folder against its manifest: everything that is wrong, case by case."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from monai.data import MetaTensor
+from PIL import Image
+
+from medkd.data.check_case import CheckCased
+from medkd.data.encode_label import EncodeLabeld
+from medkd.data.field_of_view import FieldOfViewd
+from medkd.data.image_file_reader import SUFFIXES, ImageFileReader
+from medkd.files import sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Mapping
+
+    import torch
+
+    from medkd.data.manifest import Case, Manifest
+
+__all__ = ["Finding", "check_cases", "find_unused_files"]
+
+_EXIF_ORIENTATION = 0x0112
+_LABELS = ("label", "label_2nd")
+_SHOWN = 3  # unused files named in a warning before it says how many more there are
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or looks wrong, with a data set.
+
+    Args:
+        severity: ``"error"`` must be mended before training; ``"warning"`` is worth a look.
+        message: one sentence.
+        case_id: the case it belongs to; empty if it belongs to none.
+    """
+
+    severity: Literal["error", "warning"]
+    message: str
+    case_id: str = ""
+
+
+def check_cases(
+    manifest: Manifest, dataset_dir: str | Path
+) -> Iterator[tuple[Case, list[Finding]]]:
+    """Read every file of every case and say what is wrong with it. No file is changed.
+
+    Errors: a file that is missing, unreadable, or not the one whose SHA-256 the manifest states; a
+    label or mask of another size than its image; label values outside the manifest; an image with
+    NaN or all one value; an empty mask; the same picture in two splits. Warnings: a label without
+    any class but background; one that lies mostly outside its mask, as with an inverted mask; a
+    gray picture where the manifest says color; an EXIF orientation; the same picture twice within a
+    split; a case in no split.
+
+    Args:
+        manifest: what the folder should hold.
+        dataset_dir: the folder that the manifest's paths are relative to.
+
+    Yields:
+        Each case in stored order with its findings, as soon as it is checked.
+
+    Raises:
+        OSError: if there is no such folder.
+        ValueError: if the manifest has neither one nor three channels.
+
+    Example:
+        >>> from medkd.data import parse_manifest
+        >>> manifest = parse_manifest(
+        ...     {
+        ...         "name": "one eye",
+        ...         "channel_names": {"0": "gray"},
+        ...         "labels": {"background": 0, "vessel": 1},
+        ...         "label_values": {"0": 0, "255": 1},
+        ...         "cases": [{"case_id": "a", "patient": "1", "image": "a.jpg", "label": "a.png"}],
+        ...         "splits": {"train": ["a"]},
+        ...     }
+        ... )
+        >>> for case, findings in check_cases(manifest, "."):
+        ...     print(case.case_id, [finding.message for finding in findings])
+        a ['The image a.jpg is missing.', 'The label a.png is missing.']
+    """
+    folder = Path(dataset_dir).expanduser()
+    if not folder.is_dir():
+        raise NotADirectoryError(
+            f"Expected `dataset_dir` to be a folder, but there is no folder {folder}."
+        )
+    checker = _CaseChecker(manifest, folder)
+    for case in manifest.cases:
+        yield case, checker.check(case)
+
+
+def find_unused_files(manifest: Manifest, dataset_dir: str | Path) -> list[Finding]:
+    """Pictures in the folders of the data set that no case uses, one warning a folder.
+
+    Args:
+        manifest: what the folder should hold.
+        dataset_dir: the folder that the manifest's paths are relative to.
+
+    Returns:
+        The warnings, in the order of the folders' names.
+    """
+    root = Path(dataset_dir).expanduser()
+    used = {root / path for case in manifest.cases for path in case.files.values()}
+    findings = []
+    for folder in sorted({path.parent for path in used}):
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        unused = [f for f in files if f not in used and f.name.lower().endswith(SUFFIXES)]
+        if unused:
+            names = ", ".join(path.name for path in unused[:_SHOWN])
+            more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
+            text = f"No case uses {names}{more} in the folder {folder}."
+            findings.append(Finding("warning", text))
+    return findings
+
+
+class _CaseChecker:
+    """Checks case after case, remembering the pictures seen, and collects instead of stopping."""
+
+    def __init__(self, manifest: Manifest, folder: Path) -> None:
+        self.manifest = manifest
+        self.folder = folder
+        self.read_image = ImageFileReader(num_channels=manifest.num_channels)
+        self.read_plane = ImageFileReader(num_channels=1)
+        self.split_of = {i: name for name, ids in manifest.splits.items() for i in ids}
+        self.seen: dict[str, Case] = {}
+
+    def check(self, case: Case) -> list[Finding]:
+        """Everything that is wrong with one case, each thing once."""
+        parts, errors = self._read(case)
+        warnings = [] if case.case_id in self.split_of else ["The case is in no split."]
+        warnings += _doubtful_labels(case, parts)
+        if "image" in parts:
+            errors += _refused_parts(parts)
+            warnings += self._doubtful_image(case, parts["image"])
+            twin_errors, twin_warnings = self._twins(case, parts["image"])
+            errors += twin_errors
+            warnings += twin_warnings
+        # Several parts may be refused for one fault of the image, so each sentence counts once.
+        found = [Finding("error", message, case.case_id) for message in dict.fromkeys(errors)]
+        return found + [Finding("warning", message, case.case_id) for message in warnings]
+
+    def _read(self, case: Case) -> tuple[dict[str, torch.Tensor], list[str]]:
+        """The parts that are what the manifest says, and why the others are not."""
+        parts, errors = {}, []
+        for key, relative in case.files.items():
+            path = self.folder / relative
+            if not path.is_file():
+                errors.append(f"The {key} {relative} is missing.")
+                continue
+            expected = self.manifest.checksums.get(relative)
+            if expected is not None and sha256_of(path) != expected:
+                errors.append(f"The {key} {relative} is not the file whose SHA-256 is stated.")
+            try:
+                parts[key] = self._read_part(key, path)
+            except (OSError, ValueError) as error:
+                errors.append(str(error))
+        return parts, errors
+
+    def _read_part(self, key: str, path: Path) -> torch.Tensor:
+        """Image ``(C, *spatial)``, label of class indices or boolean mask ``(1, *spatial)``."""
+        if key == "image":
+            return _channel_first(self.read_image, path)
+        plane: dict[Hashable, Any] = {key: _channel_first(self.read_plane, path)}
+        if key == "mask":
+            return FieldOfViewd(keys=key)(plane)[key]
+        return EncodeLabeld(key, self.manifest.label_values)(plane)[key]
+
+    def _doubtful_image(self, case: Case, image: torch.Tensor) -> Iterator[str]:
+        gray = all(bool((image[0] == channel).all()) for channel in image[1:])
+        if len(image) > 1 and gray and bool((image != image.max()).any()):
+            yield f"The image is gray, but the manifest names {len(image)} channels."
+        if _orientation(self.folder / case.files["image"]) != 1:
+            yield (
+                "The image has an EXIF orientation, which is applied: its label must be drawn on "
+                "the picture as it is displayed."
+            )
+
+    def _twins(self, case: Case, image: torch.Tensor) -> tuple[list[str], list[str]]:
+        pixels = np.asarray(image)
+        digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+        twin = self.seen.setdefault(digest, case)
+        if twin is case:
+            return [], []
+        split, other = self.split_of.get(case.case_id), self.split_of.get(twin.case_id)
+        text = f"The image {case.files['image']} has the same pixels as {twin.files['image']}"
+        if split == other:
+            return [], [f"{text}."]
+        return [f"{text}, which is in another split ({split}, {other})."], []
+
+
+def _refused_parts(parts: Mapping[str, torch.Tensor]) -> Iterator[str]:
+    """Why `CheckCased` would refuse the case, asked part by part to hear all of it."""
+    case: dict[Hashable, Any] = {}
+    case.update(parts.items())
+    for key in parts:
+        check = CheckCased(keys=tuple(dict.fromkeys(("image", key))))
+        try:
+            check(case)
+        except ValueError as error:
+            yield str(error)
+
+
+def _doubtful_labels(case: Case, parts: Mapping[str, torch.Tensor]) -> Iterator[str]:
+    mask = parts.get("mask")
+    for key in (key for key in _LABELS if key in parts):
+        foreground = parts[key] > 0
+        name = f"The {key} {case.files[key]}"
+        if not bool(foreground.any()):
+            yield f"{name} has no class but background."
+        elif mask is not None and _is_mostly_outside(foreground, mask):
+            yield f"{name} lies mostly outside the mask: is the mask inverted?"
+
+
+def _is_mostly_outside(foreground: torch.Tensor, mask: torch.Tensor) -> bool:
+    if mask.shape != foreground.shape or not bool(mask.any()):  # errors of their own
+        return False
+    return int((foreground & mask).sum()) * 2 < int(foreground.sum())
+
+
+def _channel_first(reader: ImageFileReader, path: Path) -> MetaTensor:
+    array, _ = reader.get_data((path,))
+    planes = array[np.newaxis] if array.ndim == 2 else np.moveaxis(array, -1, 0)
+    return MetaTensor(planes.astype(np.float32), meta={"filename_or_obj": str(path)})
+
+
+def _orientation(path: Path) -> int:
+    if path.suffix.lower() not in {".jpg", ".jpeg", ".tif", ".tiff", ".png"}:
+        return 1
+    with Image.open(path) as picture:
+        return int(picture.getexif().get(_EXIF_ORIENTATION, 1))

@@ -1,0 +1,72 @@
+"""From a manifest and a folder to the list of cases that MONAI's datasets take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medkd.data.manifest import read_manifest
+
+__all__ = ["load_cases"]
+
+
+def load_cases(
+    manifest: str | Path, dataset_dir: str | Path, *, split: str
+) -> list[dict[str, str]]:
+    """Cases of one split with the paths of their files.
+
+    Made to be called from a bundle,
+    ``"$medkd.data.load_cases(@manifest, @dataset_dir, split='train')"``.
+
+    Args:
+        manifest: path of a manifest.
+        dataset_dir: folder that the manifest's paths are relative to; ``~`` is the user's home.
+        split: name of a split of the manifest.
+
+    Returns:
+        One item a case, in stored order: ``case_id``, ``patient`` and the paths ``image``,
+        ``label`` and, where the case has them, ``mask`` and ``label_2nd``. Each file exists.
+
+    Raises:
+        OSError: if the manifest, the folder or a file is not there; for files it names the first
+            and says how many of the split are missing.
+        ValueError: if the manifest breaks its format or has no such split.
+
+    Example:
+        >>> import json, tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("a.jpg", "a.png"):
+        ...     (folder / name).touch()
+        >>> case = {"case_id": "a", "patient": "1", "image": "a.jpg", "label": "a.png"}
+        >>> content = {
+        ...     "name": "one eye",
+        ...     "channel_names": {"0": "gray"},
+        ...     "labels": {"background": 0, "vessel": 1},
+        ...     "label_values": {"0": 0, "255": 1},
+        ...     "cases": [case],
+        ...     "splits": {"train": ["a"]},
+        ... }
+        >>> _ = (folder / "eye.json").write_text(json.dumps(content))
+        >>> cases = load_cases(folder / "eye.json", folder, split="train")
+        >>> len(cases), sorted(cases[0]), Path(cases[0]["image"]).name
+        (1, ['case_id', 'image', 'label', 'patient'], 'a.jpg')
+    """
+    cases = read_manifest(manifest).split_cases(split)
+    folder = Path(dataset_dir).expanduser()
+    if not folder.is_dir():
+        raise NotADirectoryError(
+            f"Expected `dataset_dir` to be a folder with the files of {manifest}, "
+            f"but there is no folder {folder}."
+        )
+    paths = [{role: folder / path for role, path in case.files.items()} for case in cases]
+    everything = [path for files in paths for path in files.values()]
+    missing = [path for path in everything if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"Expected {len(everything)} files of the split {split!r} of {manifest}, "
+            f"but {len(missing)} are missing, the first of them {missing[0]}."
+        )
+    return [
+        {"case_id": case.case_id, "patient": case.patient}
+        | {role: str(path) for role, path in files.items()}
+        for case, files in zip(cases, paths, strict=True)
+    ]

@@ -1,0 +1,92 @@
+"""From the values stored in a label file to class indices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from monai.transforms import MapTransform
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+__all__ = ["EncodeLabeld"]
+
+_SHOWN = 8  # values listed in a message before it says how many more there are
+
+
+class EncodeLabeld(MapTransform):
+    """Replace the values stored in a label file by class indices, refusing values it does not know.
+
+    A label file says vessel with 255, 1 or whatever its painter chose; the manifest's
+    ``label_values`` says what each value means. In a bundle,
+    ``"label_values": "$medkd.data.read_manifest(@manifest).label_values"``.
+
+    Args:
+        keys: labels to encode, each ``(1, *spatial)`` as loaded with one channel.
+        label_values: stored value to class index, ``{0: 0, 255: 1}``.
+        allow_missing_keys: leave out a key that the case does not have (a second observer).
+
+    Raises:
+        ValueError: if ``label_values`` is empty; when called, if a label has several channels or a
+            value that is not in ``label_values``. The message names the file and both sets.
+
+    Example:
+        >>> import torch
+        >>> encode = EncodeLabeld(keys="label", label_values={0: 0, 255: 1})
+        >>> encode({"label": torch.tensor([[[0.0, 255.0, 255.0]]])})["label"].tolist()
+        [[[0, 1, 1]]]
+    """
+
+    def __init__(
+        self,
+        keys: Hashable | Sequence[Hashable],
+        label_values: Mapping[int, int],
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        if not label_values:
+            raise ValueError("Expected `label_values` to have at least one value, but got none.")
+        self.label_values = {int(stored): int(index) for stored, index in label_values.items()}
+        self.dtype = torch.uint8 if max(self.label_values.values()) < 256 else torch.int64
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Encode the labels of one case.
+
+        Args:
+            data: the case; it is not modified.
+
+        Returns:
+            A copy in which each label is ``(1, *spatial)``, ``uint8`` (``int64`` from 256 classes).
+        """
+        case = dict(data)
+        for key in self.key_iterator(case):
+            case[key] = self._encode(case[key], key=key)
+        return case
+
+    def _encode(self, stored: torch.Tensor, *, key: Hashable) -> torch.Tensor:
+        name = getattr(stored, "meta", {}).get("filename_or_obj", f"`{key}`")
+        if stored.shape[0] != 1:
+            raise ValueError(
+                f"Expected the label {name} to be of shape (1, *spatial), "
+                f"but got shape {tuple(stored.shape)}."
+            )
+        index = torch.zeros_like(stored, dtype=self.dtype)
+        known = torch.zeros_like(stored, dtype=torch.bool)
+        for value, label in self.label_values.items():
+            found = stored == value
+            index[found] = label
+            known |= found
+        if not bool(known.all()):
+            unknown = torch.unique(torch.as_tensor(stored)[~torch.as_tensor(known)]).tolist()
+            raise ValueError(
+                f"Expected the label {name} to hold only the values {list(self.label_values)} of "
+                f"`label_values`, but got {_shown(unknown)}."
+            )
+        return index
+
+
+def _shown(values: Sequence[float]) -> str:
+    text = ", ".join(f"{value:g}" for value in values[:_SHOWN])
+    more = len(values) - _SHOWN
+    return f"{text} and {more} more" if more > 0 else text

@@ -1,0 +1,245 @@
+"""The rules for each field of a manifest, one function a field, one sentence a fault."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+__all__ = [
+    "CASE_FILES",
+    "check_keys",
+    "read_cases",
+    "read_channel_names",
+    "read_checksums",
+    "read_label_values",
+    "read_labels",
+    "read_splits",
+    "read_text",
+]
+
+CASE_FILES = ("image", "label", "label_2nd", "mask")
+_SHA256_DIGITS = 64
+
+
+def check_keys(
+    entry: object, *, where: str, required: Iterable[str], optional: Iterable[str]
+) -> None:
+    """Refuse an entry that is no object, misses a key or has one that means nothing here."""
+    required = tuple(required)
+    known = (*required, *optional)
+    keys = _check_mapping(entry, where=where)
+    missing = [key for key in required if key not in keys]
+    if missing:
+        raise ValueError(f"Expected the key {missing[0]!r} in {where}, but it is missing.")
+    for key in keys:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise ValueError(
+                f"Expected the keys of {where} to be among {', '.join(known)}, "
+                f"but got {key!r}{hint}."
+            )
+
+
+def read_text(value: object, *, where: str, empty: bool = False) -> str:
+    """A text, not blank unless ``empty``."""
+    if not isinstance(value, str) or not (empty or value.strip()):
+        raise ValueError(f"Expected {where} to be a text, but got {value!r}.")
+    return value
+
+
+def read_channel_names(value: object) -> dict[int, str]:
+    """Channel index to name, without gaps from 0."""
+    names = {
+        _read_index(key, where="the keys of `channel_names`"): read_text(
+            name, where=f"channel {key!r} of `channel_names`"
+        )
+        for key, name in _check_mapping(value, where="`channel_names`").items()
+    }
+    if not names or sorted(names) != list(range(len(names))):
+        raise ValueError(
+            f"Expected the keys of `channel_names` to count from '0' without gaps, "
+            f"but got {[str(key) for key in names]}."
+        )
+    return names
+
+
+def read_labels(value: object) -> dict[str, int]:
+    """Class name to class index: background 0, at least one more, no gap, none twice."""
+    labels = {
+        name: _read_index(index, where=f"class {name!r} of `labels`")
+        for name, index in _check_mapping(value, where="`labels`").items()
+    }
+    if labels.get("background") != 0:
+        raise ValueError(
+            f"Expected `labels` to have 'background': 0, but got {labels.get('background')}."
+        )
+    if len(labels) < 2 or sorted(labels.values()) != list(range(len(labels))):
+        raise ValueError(
+            "Expected `labels` to have two classes or more whose indices count from 0 without "
+            f"gaps, but got {labels}."
+        )
+    return labels
+
+
+def read_label_values(value: object, *, labels: Mapping[str, int]) -> dict[int, int]:
+    """Stored value to class index: only known classes, and each class at least once."""
+    values = {
+        _read_index(stored, where="the keys of `label_values`"): _read_index(
+            index, where=f"value {stored!r} of `label_values`"
+        )
+        for stored, index in _check_mapping(value, where="`label_values`").items()
+    }
+    for stored, index in values.items():
+        if index not in labels.values():
+            raise ValueError(
+                f"Expected `label_values` to lead to a class index of `labels` "
+                f"({sorted(labels.values())}), but got {index} for the stored value {stored}."
+            )
+    for name, index in labels.items():
+        if index not in values.values():
+            raise ValueError(
+                f"Expected `label_values` to lead to every class, but got none for {name!r}."
+            )
+    return values
+
+
+def read_cases(value: object) -> list[dict[str, Any]]:
+    """``case_id``, ``patient`` and ``files`` of every case; no id, image or label twice."""
+    if not isinstance(value, list) or not value:
+        raise ValueError(
+            f"Expected `cases` to be a list of at least one case, but got {_shown(value)}."
+        )
+    cases = [_read_case(entry, position=position) for position, entry in enumerate(value, start=1)]
+    _refuse_twice((case["case_id"] for case in cases), what="every `case_id` of `cases`")
+    for role in ("image", "label"):
+        _refuse_twice((case["files"][role] for case in cases), what=f"every `{role}` of `cases`")
+    return cases
+
+
+def read_splits(value: object, *, patients: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Split name to case ids: none empty, ids known and in one place, patients likewise."""
+    splits = {}
+    for name, ids in _check_mapping(value, where="`splits`").items():
+        if not isinstance(ids, list) or not ids:
+            raise ValueError(
+                f"Expected the split {name!r} to be a list of at least one case id, "
+                f"but got {_shown(ids)}."
+            )
+        for case_id in ids:
+            if case_id not in patients:
+                close = difflib.get_close_matches(str(case_id), patients, n=1)
+                hint = f" (did you mean {close[0]!r}?)" if close else ""
+                raise ValueError(
+                    f"Expected the split {name!r} to list ids of `cases`, "
+                    f"but got {case_id!r}{hint}."
+                )
+        splits[name] = tuple(ids)
+    if not splits:
+        raise ValueError("Expected `splits` to have at least one split, but got none.")
+    _refuse_twice((i for ids in splits.values() for i in ids), what="every case id of `splits`")
+    _refuse_shared_patients(splits, patients=patients)
+    return splits
+
+
+def read_checksums(value: object, *, known: Iterable[str]) -> dict[str, str]:
+    """Relative path to SHA-256, for files that a case uses."""
+    known, checksums = set(known), {}
+    for path, entry in _check_mapping(value, where="`files`").items():
+        if path not in known:
+            raise ValueError(f"Expected `files` to list files of `cases`, but got {path!r}.")
+        check_keys(entry, where=f"{path!r} of `files`", required=("sha256",), optional=())
+        digest = str(entry["sha256"]).lower()
+        if len(digest) != _SHA256_DIGITS or set(digest) - set("0123456789abcdef"):
+            raise ValueError(
+                f"Expected `sha256` of {path!r} to be {_SHA256_DIGITS} hexadecimal digits, "
+                f"but got {entry['sha256']!r}."
+            )
+        checksums[path] = digest
+    return checksums
+
+
+def _read_case(entry: object, *, position: int) -> dict[str, Any]:
+    where = f"case {position} of `cases`"
+    if isinstance(entry, Mapping) and isinstance(entry.get("case_id"), str):
+        where = f"case {entry['case_id']!r}"
+    required = ("case_id", "patient", "image", "label")
+    check_keys(entry, where=where, required=required, optional=("label_2nd", "mask"))
+    fields: Mapping[str, object] = entry  # type: ignore[assignment]
+    return {
+        "case_id": _read_case_id(fields["case_id"], where=where),
+        "patient": read_text(fields["patient"], where=f"`patient` of {where}"),
+        "files": {
+            role: _read_path(fields[role], where=f"`{role}` of {where}")
+            for role in CASE_FILES
+            if role in fields
+        },
+    }
+
+
+def _read_case_id(value: object, *, where: str) -> str:
+    """Results are written under the case's id, so it must be fit for a file name."""
+    case_id = read_text(value, where=f"`case_id` of {where}")
+    if set(case_id) & set('/\\:*?"<>|\0') or case_id in {".", ".."}:
+        raise ValueError(
+            f"Expected `case_id` to be usable as a file name (no slash, colon, star, question "
+            f"mark, quote or bar), but got {case_id!r}."
+        )
+    return case_id
+
+
+def _read_path(value: object, *, where: str) -> str:
+    """A path that stays inside the data set's folder, on every system."""
+    text = read_text(value, where=where)
+    path = PurePosixPath(text)
+    absolute = path.is_absolute() or PureWindowsPath(text).drive or text.startswith(("\\", "~"))
+    if absolute or ".." in path.parts or "\\" in text:
+        raise ValueError(
+            f"Expected {where} to be a path below the data set's folder with '/' between folders "
+            f"and without '..', but got {text!r}."
+        )
+    return str(path)
+
+
+def _read_index(value: object, *, where: str) -> int:
+    """A whole number; JSON keys are texts, so ``"255"`` counts as 255."""
+    text = str(value)
+    if isinstance(value, bool) or not (text.isascii() and text.lstrip("-").isdigit()):
+        raise ValueError(f"Expected {where} to be whole numbers, but got {value!r}.")
+    return int(text)
+
+
+def _check_mapping(value: object, *, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"Expected {where} to be a JSON object, but got {_shown(value)}.")
+    return value
+
+
+def _refuse_twice(values: Iterable[str], *, what: str) -> None:
+    value, count = Counter(values).most_common(1)[0]
+    if count > 1:
+        raise ValueError(f"Expected {what} once, but got {value!r} {count} times.")
+
+
+def _refuse_shared_patients(
+    splits: Mapping[str, tuple[str, ...]], *, patients: Mapping[str, str]
+) -> None:
+    """The rule that keeps a patient's left eye from being trained on and the right one tested."""
+    seen: dict[str, tuple[str, str]] = {}
+    for split, ids in splits.items():
+        for case_id in ids:
+            first_split, first_id = seen.setdefault(patients[case_id], (split, case_id))
+            if first_split != split:
+                raise ValueError(
+                    f"Expected every patient in one split, but got patient {patients[case_id]!r} "
+                    f"in {first_split!r} ({first_id!r}) and in {split!r} ({case_id!r})."
+                )
+
+
+def _shown(value: object) -> str:
+    return (
+        repr(value) if isinstance(value, (str, int, float)) or not value else type(value).__name__
+    )

@@ -1,0 +1,199 @@
+"""The data set that every bundle falls back on: photographs of eyes that do not exist."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from medkd.data.phantoms.fundus_image import draw_fundus
+from medkd.files import atomic_write
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["fundus_phantom"]
+
+_MANIFEST = "manifest.json"
+_SETTINGS = "phantom.json"
+_GENERATOR = "medkd.data.fundus_phantom"
+# Raise when the same settings give other pixels, so that old and new files are never mixed.
+_VERSION = 1
+_SMALLEST_SIZE = 32
+_EYES: tuple[Literal["L", "R"], ...] = ("L", "R")
+
+
+def fundus_phantom(
+    dataset_dir: str | Path,
+    *,
+    image_size: int = 384,
+    num_train: int = 6,
+    num_validation: int = 2,
+    num_test: int = 4,
+    seed: int = 0,
+) -> str:
+    """Writes a data set of phantom fundus photographs on first use, and returns its manifest.
+
+    Each patient has a left and a right eye. An eye is a photograph of a circular field of view
+    (RGB PNG) with branching, tapering arteries and veins down to one pixel, optic disc, fovea,
+    uneven light, noise and distractors such as haemorrhages; what two observers marked as vessel
+    (PNG of 0 and 255); and the field of view. The fainter a vessel, the less likely it is that an
+    observer marked it, so that a forecast can be right only as a probability; see ``draw_fundus``
+    for that probability.
+
+    The same arguments give the same files, byte for byte, on the same versions of numpy, scipy and
+    Pillow. The manifest is written last: a call that was interrupted is completed by the next one,
+    and a finished folder is used as it is.
+
+    Args:
+        dataset_dir: folder for the data set: a new or empty one, or one that holds this phantom.
+        image_size: height and width of the images in pixels, at least 32.
+        num_train: number of **patients** in the training split, at least 1; two images each.
+        num_validation: number of patients in the validation split, at least 1.
+        num_test: number of patients in the test split, at least 1.
+        seed: seed of the whole data set, at least 0.
+
+    Returns:
+        Path of ``manifest.json`` in ``dataset_dir``.
+
+    Raises:
+        ValueError: if a setting is out of range, or ``dataset_dir`` is a file, holds anything
+            else than this phantom, or holds it with other settings. Nothing is written then.
+        OSError: if a file cannot be written.
+
+    Example:
+        >>> import json, tempfile
+        >>> settings = dict(image_size=32, num_train=2, num_validation=1, num_test=1)
+        >>> manifest = fundus_phantom(tempfile.mkdtemp(), **settings)
+        >>> json.loads(Path(manifest).read_text())["splits"]["test"]
+        ['phantom_04L', 'phantom_04R']
+    """
+    folder = Path(dataset_dir)
+    num_patients = {"train": num_train, "validation": num_validation, "test": num_test}
+    _check_settings(image_size, num_patients, seed)
+    settings = {
+        "generator": _GENERATOR,
+        "version": _VERSION,
+        "image_size": image_size,
+        "num_patients": num_patients,
+        "seed": seed,
+    }
+    _check_folder(folder, settings)
+    manifest_path = folder / _MANIFEST
+    manifest = _manifest(num_patients)
+    missing = [case for case in manifest["cases"] if not _is_complete(folder, case)]
+    if missing or not manifest_path.is_file():
+        _write_json(folder / _SETTINGS, settings)
+        for case in tqdm(missing, desc="Drawing fundus phantoms", unit="image"):
+            _write_case(folder, case, image_size, seed)
+        _write_json(manifest_path, manifest)
+    return str(manifest_path)
+
+
+def _check_settings(image_size: int, num_patients: dict[str, int], seed: int) -> None:
+    wanted: dict[str, tuple[Any, int]] = {
+        "image_size": (image_size, _SMALLEST_SIZE),
+        "seed": (seed, 0),
+    }
+    wanted |= {f"num_{split}": (number, 1) for split, number in num_patients.items()}
+    for name, (value, least) in wanted.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            message = f"Expected `{name}` to be an integer of at least {least}, but got {value!r}."
+            raise ValueError(message)
+
+
+def _check_folder(folder: Path, settings: dict[str, Any]) -> None:
+    """Raises unless the phantom of these settings may be written into ``folder``."""
+    start = "Expected `dataset_dir` to be a new or empty folder, or one with this phantom, but"
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{start} {folder} is a file.")
+    if (folder / _SETTINGS).is_file():
+        found = _read_settings(folder / _SETTINGS)
+        differences = [
+            f"{name} {found.get(name)!r} instead of {value!r}"
+            for name, value in settings.items()
+            if found.get(name) != value
+        ]
+        if differences:
+            raise ValueError(f"{start} {folder} holds one with {', '.join(differences)}.")
+        return
+    # An unfinished temporary file of the settings is the first thing a killed call can leave.
+    names = sorted(item.name for item in folder.iterdir()) if folder.exists() else []
+    foreign = [name for name in names if not name.startswith(f".{_SETTINGS}.")]
+    if foreign:
+        raise ValueError(f"{start} {folder} holds other files, such as {foreign[0]}.")
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # not JSON, or not even text
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _case(patient: int, eye: str) -> dict[str, str]:
+    case_id = f"phantom_{patient + 1:02d}{eye}"
+    return {
+        "case_id": case_id,
+        "patient": f"{patient + 1:02d}",
+        "image": f"images/{case_id}.png",
+        "label": f"labels_1st/{case_id}.png",
+        "label_2nd": f"labels_2nd/{case_id}.png",
+        "mask": f"fov/{case_id}.png",
+    }
+
+
+def _manifest(num_patients: dict[str, int]) -> dict[str, Any]:
+    cases, splits, first = [], {}, 0
+    for split, number in num_patients.items():
+        chosen = [_case(patient, eye) for patient in range(first, first + number) for eye in _EYES]
+        splits[split] = [case["case_id"] for case in chosen]
+        cases += chosen
+        first += number
+    return {
+        "name": "fundus_phantom",
+        "description": "Phantom fundus photographs: computed images of eyes that do not exist, "
+        "with the vessels that two simulated observers marked.",
+        "modality": "fundus photography",
+        "source": f"computed by {_GENERATOR}",
+        "license": "CC0-1.0",
+        "citation": "none: no person was photographed",
+        "changes": "none",
+        "channel_names": {"0": "red", "1": "green", "2": "blue"},
+        "labels": {"background": 0, "vessel": 1},
+        "label_values": {"0": 0, "255": 1},
+        "cases": cases,
+        "splits": splits,
+    }
+
+
+def _is_complete(folder: Path, case: dict[str, str]) -> bool:
+    # Every file takes its name only when it is whole.
+    return all((folder / case[key]).is_file() for key in ("image", "label", "label_2nd", "mask"))
+
+
+def _write_case(folder: Path, case: dict[str, str], image_size: int, seed: int) -> None:
+    patient = int(case["patient"]) - 1
+    eye: Literal["L", "R"] = "L" if case["case_id"].endswith("L") else "R"
+    fundus = draw_fundus(patient=patient, eye=eye, size=image_size, seed=seed)
+    for key in ("image", "label", "label_2nd", "mask"):
+        pixels = getattr(fundus, key)
+        _write_png(folder / case[key], pixels if key == "image" else pixels * np.uint8(255))
+
+
+def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, format="PNG", compress_level=6)
+    with atomic_write(path) as file:
+        file.write(encoded.getvalue())
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with atomic_write(path, "w") as file:
+        file.write(json.dumps(content, indent=2) + "\n")

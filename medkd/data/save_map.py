@@ -1,0 +1,73 @@
+"""Maps of a 2-D image as PNG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from monai.transforms.transform import MapTransform
+from PIL import Image
+
+from medkd.files import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+__all__ = ["SaveMapd"]
+
+_DEPTHS = {8: np.uint8, 16: np.uint16}
+
+
+class SaveMapd(MapTransform):
+    """Write a map ``(1, width, height)`` as ``<case_id>_<key>.png``, in grey.
+
+    MONAI's ``PILWriter`` cuts off fractions where this rounds (a probability of 0.9999 becomes 254
+    of 255 there), and writes in place, so that a full disk leaves half a picture.
+
+    Args:
+        keys: which maps.
+        output_dir: where to.
+        maximum: the value that becomes white; zero is black, and values outside are clipped.
+        bits: 8 or 16 a pixel.
+        name_key: the key of the name that files begin with.
+
+    Raises:
+        ValueError: if ``bits`` is neither, ``maximum`` is not above zero, or a map is not 2-D.
+        OSError: if a file cannot be written.
+    """
+
+    def __init__(
+        self,
+        keys: str | list[str],
+        output_dir: str | Path,
+        maximum: float = 1.0,
+        bits: int = 8,
+        name_key: str = "case_id",
+    ) -> None:
+        super().__init__(keys)
+        if bits not in _DEPTHS:
+            raise ValueError(f"Expected `bits` to be 8 or 16, but got {bits}.")
+        if not maximum > 0:
+            raise ValueError(f"Expected `maximum` to be above zero, but got {maximum}.")
+        self.output_dir = Path(output_dir)
+        self.maximum = maximum
+        self.bits = bits
+        self.name_key = name_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Write the maps of one case and hand it on."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            values = torch.as_tensor(item[key]).cpu().numpy()
+            if values.ndim != 3 or values.shape[0] != 1:  # noqa: PLR2004 - (1, width, height)
+                raise ValueError(
+                    f"Expected `{key}` of shape (1, width, height), but got {values.shape}."
+                )
+            top = 2**self.bits - 1
+            grey = np.rint(np.clip(values[0].T / self.maximum, 0, 1) * top)
+            picture = Image.fromarray(np.ascontiguousarray(grey.astype(_DEPTHS[self.bits])))
+            with atomic_write(self.output_dir / f"{item[self.name_key]}_{key}.png") as file:
+                picture.save(file, format="PNG")
+        return item

@@ -1,0 +1,27 @@
+"""Ensembles as teachers, and what they leave behind for a student."""
+
+from medkd.ensembles.soft_label_store import SoftLabelStore, add_soft_labels
+from medkd.ensembles.soft_label_transforms import DecodeSoftLabeld, LoadSoftLabeld
+from medkd.ensembles.teacher_ensemble import TeacherEnsemble
+from medkd.ensembles.trained_networks import (
+    count_members,
+    load_members,
+    load_network,
+    load_teacher,
+    member_dir,
+    member_weights_sha256,
+)
+
+__all__ = [
+    "DecodeSoftLabeld",
+    "LoadSoftLabeld",
+    "SoftLabelStore",
+    "TeacherEnsemble",
+    "add_soft_labels",
+    "count_members",
+    "load_members",
+    "load_network",
+    "load_teacher",
+    "member_dir",
+    "member_weights_sha256",
+]

@@ -1,0 +1,89 @@
+"""Writing files so that a reader never meets half of one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["atomic_write", "sha256_of"]
+
+_CHUNK_BYTES = 1 << 20
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO]:  # type: ignore[type-arg]
+    """Open a temporary neighbour of ``path`` that takes its place when the block ends well.
+
+    Whoever opens ``path`` sees the old content or the new, never a mixture, also after a
+    ``kill -9`` or on a full disk. Missing folders are made.
+
+    Args:
+        path: the file to write or replace.
+        mode: ``"wb"``, or ``"w"`` for UTF-8 text with ``\\n`` line ends.
+
+    Yields:
+        The open temporary file.
+
+    Raises:
+        OSError: if the file cannot be written; it names ``path``, and no temporary file is left.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with atomic_write(folder / "new" / "note.txt", "w") as file:
+        ...     _ = file.write("whole")
+        >>> (folder / "new" / "note.txt").read_text()
+        'whole'
+    """
+    path = Path(path)
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        with os.fdopen(handle, mode, **text) as file:  # type: ignore[call-overload]
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp keeps the file to its owner; a result is as readable as any other new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except BaseException as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in {None, temporary, str(path.parent)}:
+            message = f"Expected to write {path}, but got: {error.strerror or error}."
+            raise OSError(error.errno, message, str(path)) from error
+        raise
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal.
+
+    Args:
+        path: the file.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "empty"
+        >>> _ = path.write_bytes(b"")
+        >>> sha256_of(path)[:8]
+        'e3b0c442'
+    """
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

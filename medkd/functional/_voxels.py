@@ -1,0 +1,111 @@
+"""Going through the voxels of a case in pieces that fit the cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from medkd._checks import check_batch, check_label, check_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from medkd.types import Label, Mask, Probs
+
+__all__ = ["cases_in_chunks", "label_pairs_in_chunks"]
+
+# Measured on 5 classes: float64 copies of larger chunks leave the cache and cost three times more.
+_CPU_CHUNK = 1 << 16
+_DEVICE_CHUNK = 1 << 22  # an accelerator has no such limit, but waits for every chunk
+
+
+def cases_in_chunks(
+    probs: Probs, label: Label, mask: Mask | None
+) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+    """The valid voxels of each case, in chunks, after checking the arguments.
+
+    Args:
+        probs: class probabilities, ``(B, C, *spatial)``.
+        label: class index, ``(B, 1, *spatial)``, whole numbers in ``[0, C)`` where valid.
+        mask: bool ``(B, 1, *spatial)``, the valid voxels; ``None`` for all.
+
+    Yields:
+        For each case an iterator over pairs of probabilities ``(C, voxels)`` and int64 label
+        ``(voxels,)``. A chunk has at least one voxel. What lies outside the mask is not looked at.
+
+    Raises:
+        ValueError: if a shape does not fit, or a valid voxel of ``label`` is no class index.
+        TypeError: if a dtype does not fit.
+    """
+    check_batch(probs, "probs")
+    check_label(label, probs)
+    check_mask(mask, probs)
+    return _cases(_plain(probs), _plain(label), mask, probs.shape[1])
+
+
+def label_pairs_in_chunks(
+    pred_label: Label, label: Label, num_classes: int, mask: Mask | None
+) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+    """The valid voxels of two label maps of one shape, case by case, in chunks.
+
+    Args:
+        pred_label: predicted class index, ``(B, 1, *spatial)``.
+        label: class index, ``(B, 1, *spatial)``.
+        num_classes: ``C``.
+        mask: bool ``(B, 1, *spatial)``, the valid voxels; ``None`` for all.
+
+    Yields:
+        For each case an iterator over pairs of int64 predictions and labels, both ``(voxels,)``.
+
+    Raises:
+        ValueError: if a valid voxel is no class index.
+    """
+    for chunks in _cases(_plain(pred_label), _plain(label), mask, num_classes):
+        yield (
+            (_class_index(chunk_pred.squeeze(0), num_classes, "pred_label"), chunk_label)
+            for chunk_pred, chunk_label in chunks
+        )
+
+
+def _cases(
+    values: Tensor, label: Tensor, mask: Tensor | None, num_classes: int
+) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+    for case in range(label.shape[0]):
+        case_mask = None if mask is None else _plain(mask)[case].flatten()
+        yield _chunks(values[case].flatten(1), label[case].flatten(), case_mask, num_classes)
+
+
+def _chunks(
+    values: Tensor, label: Tensor, mask: Tensor | None, num_classes: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    size = _CPU_CHUNK if label.device.type == "cpu" else _DEVICE_CHUNK
+    for start in range(0, label.numel(), size):
+        part = slice(start, start + size)
+        chunk_values, chunk_label = values[:, part], label[part]
+        if mask is not None:
+            valid = mask[part].nonzero().squeeze(1)
+            chunk_values = chunk_values.index_select(1, valid)
+            chunk_label = chunk_label[valid]
+        if chunk_label.numel() > 0:
+            yield chunk_values, _class_index(chunk_label, num_classes, "label")
+
+
+def _class_index(label: Tensor, num_classes: int, name: str) -> Tensor:
+    lowest, highest = (bound.item() for bound in label.aminmax())
+    if not (lowest >= 0 and highest < num_classes):  # this way round, NaN is refused
+        raise ValueError(
+            f"Expected `{name}` to be class indices from 0 to {num_classes - 1}, "
+            f"but got values from {lowest} to {highest}."
+        )
+    index = label.long()
+    if label.is_floating_point() and not torch.equal(index.to(label.dtype), label):
+        raise ValueError(f"Expected `{name}` to be class indices, but got fractions.")
+    return index
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    # A subclass such as MONAI's MetaTensor pays for its metadata on every operation of every chunk.
+    return tensor.detach().as_subclass(torch.Tensor)

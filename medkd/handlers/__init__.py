@@ -1,0 +1,23 @@
+"""Ignite handlers: what happens round the steps of a training."""
+
+from medkd.handlers.brier_score_handler import BrierScoreHandler
+from medkd.handlers.epoch_seed_handler import EpochSeedHandler
+from medkd.handlers.expected_calibration_error_handler import ExpectedCalibrationErrorHandler
+from medkd.handlers.history_handler import HistoryHandler
+from medkd.handlers.loss_terms import loss_terms
+from medkd.handlers.masked_metric_handler import MaskedMetricHandler
+from medkd.handlers.negative_log_likelihood_handler import NegativeLogLikelihoodHandler
+from medkd.handlers.progress_handler import ProgressHandler
+from medkd.handlers.resume_handler import ResumeHandler
+
+__all__ = [
+    "BrierScoreHandler",
+    "EpochSeedHandler",
+    "ExpectedCalibrationErrorHandler",
+    "HistoryHandler",
+    "MaskedMetricHandler",
+    "NegativeLogLikelihoodHandler",
+    "ProgressHandler",
+    "ResumeHandler",
+    "loss_terms",
+]

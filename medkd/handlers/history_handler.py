@@ -1,0 +1,100 @@
+"""What each epoch cost and reached: every loss term and every validation metric, by name."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ignite.engine import Engine, Events
+from monai.utils.enums import CommonKeys
+
+from medkd.files import atomic_write
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["HistoryHandler"]
+
+_log = logging.getLogger(__name__)
+
+
+class HistoryHandler:
+    """Keeps one row an epoch and writes them as CSV.
+
+    A row holds ``epoch``, ``loss``, each loss term's mean over the epoch's steps under its name,
+    the learning rate, and the metrics of a validation that ran in that epoch. A resumed run takes
+    the rows before its first epoch from the file, so its curves have no gap and no double; the file
+    must therefore be written before the checkpoint of the same epoch: attach this handler before
+    :class:`~medkd.handlers.resume_handler.ResumeHandler`.
+
+    Args:
+        file: the CSV file, written anew after every epoch.
+        evaluator: the validation engine, whose metrics are taken; ``None`` for none. Attach this
+            handler after the one that runs the validation.
+        optimizer: whose learning rate is noted.
+    """
+
+    def __init__(self, file: str | Path, evaluator: Engine | None, optimizer: torch.optim.Optimizer) -> None:
+        self.file = Path(file)
+        self.evaluator = evaluator
+        self.optimizer = optimizer
+        self.rows: list[dict[str, float]] = []
+        self._sums: dict[str, torch.Tensor] = {}
+        self._steps = 0
+        self._validated = False
+
+    def attach(self, engine: Engine) -> None:
+        """Take earlier rows on start, collect each step, close a row at each epoch's end."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self._take_earlier_rows)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._close_row)
+        if self.evaluator is not None:
+            self.evaluator.add_event_handler(Events.COMPLETED, self._mark_validated)
+
+    def _take_earlier_rows(self, engine: Engine) -> None:
+        # Only now is it known where a resumed run goes on: ResumeHandler loads on STARTED.
+        if not self.rows and self.file.is_file():
+            self.rows = [row for row in _read_rows(self.file) if row["epoch"] < engine.state.epoch]
+
+    def _collect(self, engine: Engine) -> None:
+        output = engine.state.output
+        terms = {"loss": output[CommonKeys.LOSS].detach(), **output.get("loss_terms", {})}
+        for name, value in terms.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._steps += 1
+
+    def _mark_validated(self) -> None:
+        self._validated = True
+
+    def _close_row(self, engine: Engine) -> None:
+        row = {"epoch": float(engine.state.epoch)}
+        row.update((name, float(total) / self._steps) for name, total in self._sums.items())
+        row["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
+        if self._validated and self.evaluator is not None:
+            row.update((name, float(v)) for name, v in self.evaluator.state.metrics.items())
+        self.rows.append(row)
+        self._sums, self._steps, self._validated = {}, 0, False
+        _log.info(
+            "epoch %d of %d: %s",
+            engine.state.epoch,
+            engine.state.max_epochs,
+            ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch"),
+        )
+        self._write()
+
+    def _write(self) -> None:
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        with atomic_write(self.file, "w") as file:
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+
+def _read_rows(file: Path) -> list[dict[str, float]]:
+    with file.open(encoding="utf-8", newline="") as stream:
+        return [
+            {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(stream)
+        ]

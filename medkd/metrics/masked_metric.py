@@ -1,0 +1,111 @@
+"""What the metrics that take a mask have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from monai.metrics import CumulativeIterationMetric, do_metric_reduction
+from monai.utils import MetricReduction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monai.config import TensorOrList
+    from torch import Tensor
+
+__all__ = ["MaskedMetric"]
+
+
+class MaskedMetric(CumulativeIterationMetric):
+    """MONAI's cumulative metric for one score per case, with a mask of the voxels that count.
+
+    Subclasses implement ``_compute_tensor(y_pred, y, mask=None)`` and return ``(B, 1)`` scores.
+
+    Args:
+        reduction: one of MONAI's reductions over the cases that have a score; ``"mean"`` or
+            ``"none"`` are the ones that mean something for one score per case.
+        get_not_nans: whether ``aggregate`` also returns how many cases had a score.
+
+    Raises:
+        ValueError: if ``reduction`` is none of MONAI's.
+    """
+
+    def __init__(
+        self, reduction: MetricReduction | str = MetricReduction.MEAN, get_not_nans: bool = False
+    ) -> None:
+        super().__init__()
+        known = [str(known.value) for known in MetricReduction]
+        if str(reduction) not in known:
+            raise ValueError(f"Expected `reduction` to be one of {known}, but got {reduction!r}.")
+        self.reduction = MetricReduction(reduction)
+        self.get_not_nans = get_not_nans
+
+    def __call__(
+        self, y_pred: TensorOrList, y: TensorOrList, mask: TensorOrList | None = None
+    ) -> Tensor:
+        """Add a batch, or a list of cases of different sizes, to the cases seen.
+
+        Args:
+            y_pred: probabilities ``(B, C, *spatial)``, or a list of ``(C, *spatial)``.
+            y: class index ``(B, 1, *spatial)``, or a list of ``(1, *spatial)``.
+            mask: bool, of the form of ``y``, or ``None``.
+
+        Returns:
+            The score of each of these cases, float64 ``(B, 1)``.
+        """
+        return super().__call__(y_pred, y, mask=mask)
+
+    def _compute_list(
+        self,
+        y_pred: Sequence[Tensor],
+        y: Sequence[Tensor],
+        mask: Sequence[Tensor] | None = None,
+    ) -> Tensor | list[Tensor]:
+        """Score cases of different sizes, one by one, each with its own mask.
+
+        MONAI hands keyword arguments to every case unchanged; a list of masks has to be taken apart
+        like the predictions.
+        """
+        if len(y) != len(y_pred) or (mask is not None and len(mask) != len(y_pred)):
+            raise ValueError(
+                f"Expected `y_pred`, `y` and `mask` to be of one length, but got {len(y_pred)}, "
+                f"{len(y)} and {None if mask is None else len(mask)}."
+            )
+        masks = [None] * len(y_pred) if mask is None else [part.unsqueeze(0) for part in mask]
+        scores = [
+            self._compute_tensor(p.detach()[None], y_.detach()[None], mask=mask_)
+            for p, y_, mask_ in zip(y_pred, y, masks, strict=True)
+        ]
+        if isinstance(scores[0], torch.Tensor):
+            return torch.cat(scores)
+        return [torch.cat(parts) for parts in zip(*scores, strict=True)]
+
+    def aggregate(
+        self, reduction: MetricReduction | str | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Reduce the scores of all cases seen, leaving out those that are NaN.
+
+        Args:
+            reduction: instead of that of the constructor, if given.
+
+        Returns:
+            The reduced score, float64 for ``"mean"`` and ``"none"``. NaN if no case had a score:
+            MONAI's own reduction says 0 there, which for an error is the best one possible. With
+            ``get_not_nans`` a pair with the number of cases that had a score.
+
+        Raises:
+            RuntimeError: if no case was seen since the last reset.
+        """
+        scores = self.get_buffer()
+        if not isinstance(scores, torch.Tensor):
+            raise RuntimeError(
+                f"Expected `{type(self).__name__}` to be called before it is aggregated, "
+                "but got no case."
+            )
+        reduction = MetricReduction(reduction or self.reduction)
+        value, not_nans = do_metric_reduction(scores.clone(), reduction)
+        if reduction == MetricReduction.MEAN:
+            value = scores.nanmean()  # MONAI's mean is rounded to float32
+        value = torch.where(not_nans > 0, value, torch.full_like(value, torch.nan))
+        return (value, not_nans) if self.get_not_nans else value

@@ -1,0 +1,110 @@
+"""The best, the median and the worst case, as a person wants to see them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from monai.transforms.io.array import LoadImage
+
+from medkd.data import ImageFileReader
+from medkd.functional import entropy
+from medkd.reports import CasePicture
+from medkd.workflows.evaluation import predict_case, prepare_case
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from medkd.predictors import NetworkPredictor
+
+__all__ = ["pictures_of", "ranked_cases"]
+
+
+def ranked_cases(scores: Mapping[str, float]) -> dict[str, str]:
+    """Which case is the best, the median and the worst.
+
+    Args:
+        scores: by case; higher is better. Cases without a score (NaN) are left out.
+
+    Returns:
+        ``best``, ``median`` and ``worst`` to case ids; fewer where there are fewer cases.
+
+    Example:
+        >>> ranked_cases({"a": 0.5, "b": 0.9, "c": 0.7})
+        {'best': 'b', 'median': 'c', 'worst': 'a'}
+    """
+    finite = {case_id: score for case_id, score in scores.items() if not math.isnan(score)}
+    order = sorted(finite, key=lambda case_id: (-finite[case_id], case_id))
+    if not order:
+        return {}
+    ranks = {"best": order[0], "worst": order[-1], "median": order[len(order) // 2]}
+    return {
+        name: ranks[name]
+        for name in ("best", "median", "worst")
+        if list(ranks.values()).count(ranks[name]) == 1 or name == "best"
+    }
+
+
+def pictures_of(
+    items: Sequence[Mapping[str, Any]],
+    scores: Mapping[str, float],
+    *,
+    transform: Callable[..., Any],
+    members: NetworkPredictor,
+    student: NetworkPredictor,
+    device: str | torch.device,
+) -> list[CasePicture]:
+    """Predict the cases that are shown once more, and lay them out for the eye.
+
+    Args:
+        items: ``case_id`` and files.
+        scores: by case, to rank them.
+        transform: the deterministic transforms.
+        members: the ensemble.
+        student: the student.
+        device: where to compute.
+
+    Returns:
+        One picture a ranked case. None for volumes, which have no single picture.
+    """
+    by_id = {item["case_id"]: item for item in items}
+    pictures = []
+    for title, case_id in ranked_cases(scores).items():
+        case = prepare_case(by_id[case_id], transform, device)
+        if case.image.dim() != 4:  # noqa: PLR2004 - (B, C, width, height)
+            return []
+        predictions, student_probs, _ = predict_case(case, members, student)
+        methods = {
+            "deep_ensemble": torch.stack(predictions).mean(dim=0),
+            "student": student_probs,
+        }
+        pictures.append(
+            CasePicture(
+                case_id=case_id,
+                title=title,
+                image=_display(by_id[case_id]["image"], case.image.shape[1]),
+                label=_upright(case.label[0, 0]),
+                mask=_upright(case.mask[0, 0]),
+                methods={
+                    name: (_upright(probs.argmax(dim=1)[0]), _upright(entropy(probs)[0, 0]))
+                    for name, probs in methods.items()
+                },
+            )
+        )
+    return pictures
+
+
+def _upright(map_: torch.Tensor) -> np.ndarray:
+    """MONAI's (width, height) to rows and columns."""
+    return map_.cpu().numpy().T
+
+
+def _display(path: str, num_channels: int) -> np.ndarray:
+    """The image as it was taken, ``(height, width)`` or ``(height, width, 3)``, in ``[0, 1]``."""
+    reader = ImageFileReader(num_channels=num_channels)
+    image = np.asarray(LoadImage(reader=reader, ensure_channel_first=True)(path), dtype=np.float32)
+    low, high = float(image.min()), float(image.max())
+    image = (image - low) / max(high - low, 1e-6)
+    return image[0].T if num_channels == 1 else np.transpose(image, (2, 1, 0))

@@ -1,0 +1,64 @@
+"""Every score of one prediction of one case, in each region that is reported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medkd.functional import (
+    ReliabilityBins,
+    brier_score,
+    expected_calibration_error,
+    label_band,
+    negative_log_likelihood,
+    reliability_bins,
+)
+from medkd.metrics import dice_in_mask, matthews_correlation_in_mask
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["BAND_RADIUS", "REGIONS", "score_case"]
+
+BAND_RADIUS = 3
+"""Half the width of the band round the label's edge, in pixels."""
+
+REGIONS = {"field of view": "", "all pixels": "_all", "band": "_band"}
+"""Regions by name, with what a metric's id ends in there. Background outside the field of view
+makes any calibration look good, and the band is where segmentations differ."""
+
+
+def score_case(
+    probs: torch.Tensor, label: torch.Tensor, mask: torch.Tensor
+) -> tuple[dict[str, float], dict[str, ReliabilityBins]]:
+    """Score one prediction.
+
+    Args:
+        probs: ``(1, C, *spatial)``, in ``[0, 1]``, one when summed over ``C``.
+        label: class indices, ``(1, 1, *spatial)``.
+        mask: the field of view, bool, ``(1, 1, *spatial)``.
+
+    Returns:
+        Scores by metric id: ``dice`` and ``mcc`` in the field of view; ``ece``, ``brier`` and
+        ``nll`` there and, with the endings of :data:`REGIONS`, in the others. And the reliability
+        bins of each region.
+    """
+    prediction = probs.argmax(dim=1, keepdim=True)
+    num_classes = probs.shape[1]
+    scores = {
+        "dice": float(dice_in_mask(prediction, label, num_classes=num_classes, mask=mask)),
+        "mcc": float(
+            matthews_correlation_in_mask(prediction, label, num_classes=num_classes, mask=mask)
+        ),
+    }
+    masks = {
+        "field of view": mask,
+        "all pixels": None,
+        "band": mask & label_band(label, radius=BAND_RADIUS),
+    }
+    bins = {}
+    for region, ending in REGIONS.items():
+        bins[region] = reliability_bins(probs, label, mask=masks[region])
+        scores[f"ece{ending}"] = float(expected_calibration_error(bins[region]))
+        scores[f"brier{ending}"] = float(brier_score(probs, label, mask=masks[region]))
+        scores[f"nll{ending}"] = float(negative_log_likelihood(probs, label, mask=masks[region]))
+    return scores, bins

@@ -1,0 +1,92 @@
+"""A user's mistake ends in one sentence; the traceback goes to the log."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+__all__ = ["report_errors_in_one_sentence", "sentence_of"]
+
+_PACKAGE = __name__.split(".", maxsplit=1)[0]
+_MESSAGES = (ValueError, TypeError, RuntimeError, OSError, KeyError)
+
+
+def report_errors_in_one_sentence(log_file: str | Path) -> None:
+    """Have errors that medkd raised on purpose shown as one sentence from now on.
+
+    A bundle is run by MONAI's command line, which ends on an error with its traceback, through
+    layers a user never heard of. Where medkd raised the error itself, its message was written for
+    the user; anything else is a fault of the program, and is shown in full. The exit status is
+    non-zero in both cases.
+
+    Args:
+        log_file: where the traceback goes.
+    """
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        sentence = sentence_of(error)
+        if sentence is None:
+            sys.__excepthook__(kind, error, trace)
+            return
+        where = _append_traceback(Path(log_file), error)
+        sys.stderr.write(f"\nmedkd: error: {sentence}\n{where}")
+
+    sys.excepthook = hook
+
+
+def sentence_of(error: BaseException) -> str | None:
+    """The message that medkd wrote for its user, if an error or one of its causes is medkd's.
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        The message, or ``None`` if no error in the chain was raised by medkd's own code.
+
+    Example:
+        >>> from medkd.files import sha256_of
+        >>> sentence_of(ValueError("raised elsewhere")) is None
+        True
+    """
+    for cause in _chain(error):
+        frames = traceback.extract_tb(cause.__traceback__)
+        module = _module_of_last_frame(cause)
+        if frames and isinstance(cause, _MESSAGES) and module.split(".")[0] == _PACKAGE:
+            # str() of a KeyError quotes its message; of an OSError it repeats number and file.
+            return str(cause.args[1] if isinstance(cause, OSError) and len(cause.args) > 1 else cause.args[0])
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what caused it, the first cause last."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _module_of_last_frame(error: BaseException) -> str:
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return str(trace.tb_frame.f_globals.get("__name__", ""))
+
+
+def _append_traceback(path: Path, error: BaseException) -> str:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:
+        # A full disk is one of the errors that are reported here.
+        return ""
+    return f"The traceback is in {path}.\n"

@@ -1,0 +1,48 @@
+"""The stage that trains one network: a member, or the student."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from monai.utils.misc import set_determinism
+
+from medkd.workflows.running_configuration import running_parser
+from medkd.workflows.training_settings import (
+    check_same_settings,
+    training_settings,
+    write_settings,
+)
+
+__all__ = ["train_network"]
+
+_log = logging.getLogger(__name__)
+
+
+def train_network(
+    *, model_file: str | Path, training_dir: str | Path, seed: int, description: str
+) -> None:
+    """Train, unless it is done; go on, if it was begun.
+
+    The engine at ``train::trainer`` is built only when there is something to train, after seeding,
+    so that the initial weights depend on the seed and on nothing that ran before.
+
+    Args:
+        model_file: the finished weights; if they exist, there is nothing to do.
+        training_dir: where the checkpoint and ``settings.json`` of the training lie.
+        seed: of the initial weights.
+        description: how the log calls the network.
+
+    Raises:
+        ValueError: if the folder holds a training with other settings.
+    """
+    parser = running_parser()
+    settings = training_settings(parser)
+    settings_file = Path(training_dir) / "settings.json"
+    check_same_settings(settings_file, settings)
+    if Path(model_file).is_file():
+        _log.info("The %s is trained already: %s.", description, model_file)
+        return
+    write_settings(settings_file, settings)
+    set_determinism(seed=seed)
+    parser.get_parsed_content("train::trainer").run()

@@ -1,0 +1,107 @@
+"""A bundle run as its user runs it, small enough for a test."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medkd.data import fundus_phantom
+
+REPOSITORY = Path(__file__).parents[2]
+
+SMALL = {
+    "num_members": 2,
+    "member_num_epochs": 3,
+    "num_epochs": 4,
+    "steps_per_epoch": 2,
+    "val_interval": 2,
+    "batch_size": 2,
+    "patch_size": [32, 32],
+    "device": "cpu",
+    "member_def::channels": [4, 8],
+    "member_def::strides": [2],
+    "network_def::channels": [4, 8],
+    "network_def::strides": [2],
+}
+
+
+@pytest.fixture(scope="session")
+def phantom_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantom")
+    fundus_phantom(folder, image_size=64, num_train=1, num_validation=1, num_test=2)
+    return folder
+
+
+@pytest.fixture
+def small(phantom_dir):
+    """Overrides that make a run small, without the folder it writes to."""
+    return {
+        **SMALL,
+        "dataset_dir": str(phantom_dir),
+        "manifest": str(phantom_dir / "manifest.json"),
+    }
+
+
+@pytest.fixture
+def run_bundle(monkeypatch):
+    """``run_bundle(run_id, [files], **overrides)`` in this process, as ``monai.bundle run`` does."""
+    monkeypatch.chdir(REPOSITORY)
+    hook, handlers, level = sys.excepthook, list(logging.root.handlers), logging.root.level
+
+    def run(run_id="training", files=("train.json",), **overrides):
+        from monai.bundle import run
+
+        config_file = [f"bundles/end_kl/{name}" for name in files]
+        run(run_id=run_id, config_file=config_file, **overrides)
+
+    yield run
+    sys.excepthook = hook
+    for handler in logging.root.handlers[:]:
+        if handler not in handlers:
+            logging.root.removeHandler(handler)
+            handler.close()
+    for handler in handlers:
+        if handler not in logging.root.handlers:
+            logging.root.addHandler(handler)
+    logging.root.setLevel(level)
+
+
+def command(run_id="training", files=("train.json",), **overrides):
+    """The same as a command line."""
+    config_file = str([f"bundles/end_kl/{name}" for name in files])
+    pairs = [text for name, value in overrides.items() for text in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "monai.bundle", "run", run_id, "--config_file", config_file, *pairs]
+
+
+@pytest.fixture
+def run_command():
+    def run(*args, **overrides):
+        return subprocess.run(
+            command(*args, **overrides), cwd=REPOSITORY, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def start_command():
+    """Starts the command in the background; whatever still runs at the end is killed."""
+    started = []
+
+    def start(*args, **overrides):
+        process = subprocess.Popen(
+            command(*args, **overrides),
+            cwd=REPOSITORY,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()

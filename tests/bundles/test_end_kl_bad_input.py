@@ -1,0 +1,151 @@
+"""Each mistake ends in one clear sentence, and leaves nothing half-done."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from medkd.workflows.error_reporting import sentence_of
+
+
+@pytest.fixture
+def data(phantom_dir, tmp_path):
+    """A copy of the data set that a test may spoil."""
+    folder = tmp_path / "data"
+    shutil.copytree(phantom_dir, folder)
+    return folder
+
+
+@pytest.fixture
+def refused(run_bundle, small, data, tmp_path):
+    """Runs the bundle, which must be refused, and gives the sentence."""
+
+    def run(files=("train.json",), **overrides):
+        settings = {**small, "dataset_dir": str(data), "manifest": str(data / "manifest.json")}
+        settings = {**settings, "output_dir": str(tmp_path / "run"), **overrides}
+        with pytest.raises(Exception, match="") as caught:  # noqa: PT011 - MONAI wraps it in its own
+            run_bundle(files=files, **settings)
+        sentence = sentence_of(caught.value)
+        assert sentence is not None, f"no sentence of ours in {caught.value!r}"
+        assert not list(tmp_path.rglob("*.tmp"))
+        assert not list((tmp_path / "run").rglob("model.pt"))
+        return sentence
+
+    return run
+
+
+def _edit(manifest, change):
+    content = json.loads(manifest.read_text())
+    change(content)
+    manifest.write_text(json.dumps(content))
+
+
+def _first(data, key="image"):
+    content = json.loads((data / "manifest.json").read_text())
+    case_id = content["splits"]["train"][0]
+    return data / next(case[key] for case in content["cases"] if case["case_id"] == case_id)
+
+
+def test_missing_file(refused, data):
+    path = _first(data)
+    path.unlink()
+    assert path.name in refused()
+
+
+def test_label_of_another_size(refused, data):
+    path = _first(data, "label")
+    Image.open(path).resize((50, 40)).save(path)
+    sentence = refused()
+    assert path.name in sentence
+    assert "(50, 40)" in sentence
+
+
+def test_label_value_outside_the_manifest(refused, data):
+    path = _first(data, "label")
+    values = np.array(Image.open(path))
+    values[3, 4] = 77
+    Image.fromarray(values).save(path)
+    sentence = refused()
+    assert path.name in sentence
+    assert "77" in sentence
+
+
+def test_image_of_one_value(refused, data):
+    path = _first(data)
+    Image.fromarray(np.full((64, 64, 3), 9, np.uint8)).save(path)
+    assert path.name in refused()
+
+
+def test_truncated_image(refused, data):
+    path = _first(data)
+    path.write_bytes(path.read_bytes()[:300])
+    assert path.name in refused()
+
+
+def test_patient_in_two_splits(refused, data):
+    def leak(content):
+        content["cases"][0]["patient"] = content["cases"][-1]["patient"]
+
+    _edit(data / "manifest.json", leak)
+    assert "patient" in refused()
+
+
+def test_empty_split(refused, data):
+    _edit(data / "manifest.json", lambda content: content["splits"].update(train=[]))
+    assert "train" in refused()
+
+
+def test_misspelt_override(refused):
+    assert refused(tempratur=3) == (
+        "Expected an override of an id that exists, but got `tempratur`. Did you mean `temperature`?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "part"),
+    [
+        ({"temperature": -1}, "temperature"),
+        ({"distillation_weight": 1.5}, "distillation_weight"),
+        ({"num_members": 0}, "num_members"),
+        ({"bundle_root": "nowhere"}, "bundle_root"),
+    ],
+)
+def test_value_out_of_range(refused, overrides, part):
+    assert part in refused(**overrides)
+
+
+def test_checkpoint_of_another_architecture(run_bundle, small, tmp_path):
+    output_dir = tmp_path / "run"
+    run_bundle(**small, output_dir=str(output_dir))
+    model_file = output_dir / "models" / "model.pt"
+    state = torch.load(model_file, weights_only=True)
+    torch.save({f"{name}_old": value for name, value in state.items()}, model_file)
+    with pytest.raises(Exception, match="") as caught:  # noqa: PT011 - MONAI wraps it in its own
+        run_bundle("evaluating", ("train.json", "evaluate.json"), **small, output_dir=str(output_dir))
+    sentence = sentence_of(caught.value)
+    assert "model.pt" in sentence
+    assert "another architecture" in sentence
+
+
+def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_lost(
+    run_bundle, small, tmp_path
+):
+    output_dir = tmp_path / "run"
+    run_bundle(**small, output_dir=str(output_dir))
+    before = {path: path.read_bytes() for path in output_dir.rglob("*.*") if path.name != "log.txt"}
+    for overrides, name in [({"temperature": 5.0}, "temperature"), ({"learning_rate": 0.1}, "learning_rate")]:
+        with pytest.raises(Exception, match="") as caught:  # noqa: PT011 - MONAI wraps it in its own
+            run_bundle(**{**small, **overrides}, output_dir=str(output_dir))
+        assert f"`{name}` was" in sentence_of(caught.value)
+    after = {path: path.read_bytes() for path in output_dir.rglob("*.*") if path.name != "log.txt"}
+    assert after == before
+
+
+def test_command_ends_with_one_sentence_and_a_status(run_command, small, tmp_path):
+    result = run_command(**small, output_dir=tmp_path / "run", tempratur=3)
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    assert "medkd: error: Expected an override of an id that exists, but got `tempratur`" in result.stderr

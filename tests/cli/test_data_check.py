@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from medkd.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def check(folder, manifest):
+    return main(["data", "check", str(manifest), "--dataset_dir", str(folder)])
+
+
+def test_a_sound_folder(photos, capsys):
+    assert check(*photos) == 0
+    captured = capsys.readouterr()
+    assert captured.out == (
+        "photos: 8 cases of 4 patients (train 4, validation 2, test 2)\n"
+        "nothing to mend, 0 warning(s)\n"
+    )
+    assert "checking cases" in captured.err
+
+
+def test_lists_case_by_case_what_is_wrong(photos, capsys):
+    folder, manifest = photos
+    (folder / "labels" / "1R_hand.png").unlink()
+    Image.new("L", (12, 9)).save(folder / "labels" / "4L_hand.png")
+    assert check(folder, manifest) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["case", "patient", "split", "severity", "what"]
+    assert lines[1] == ("1R    1        train  error     The label labels/1R_hand.png is missing.")
+    assert lines[2].startswith(
+        "4L    4        test   warning   The label labels/4L_hand.png has no"
+    )
+    assert lines[-1] == "1 error(s) in 1 case(s) to mend, 1 warning(s)"
+
+
+def test_a_warning_alone_is_nothing_to_mend(photos, capsys):
+    folder, manifest = photos
+    Image.new("RGB", (3, 3)).save(folder / "images" / "new.png")
+    assert check(folder, manifest) == 0
+    out = capsys.readouterr().out
+    assert "No case uses new.png in the folder" in out
+    assert out.endswith("nothing to mend, 1 warning(s)\n")
+
+
+def test_a_faulty_manifest_is_one_sentence(photos, capsys):
+    folder, manifest = photos
+    manifest.write_text(manifest.read_text().replace('"patient": "4"', '"patient": "1"'))
+    assert check(folder, manifest) == 1
+    assert "Expected every patient in one split, but got patient '1' in" in capsys.readouterr().err
+
+
+def test_a_missing_folder_is_one_sentence(photos, capsys):
+    folder, manifest = photos
+    assert check(folder / "elsewhere", manifest) == 1
+    assert "there is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_chase_db1(capsys):
+    folder = ROOT.parent / "shared" / "data" / "chase_db1"
+    if not folder.is_dir():
+        pytest.skip("CHASE_DB1 is not beside the repository")
+    assert check(folder, ROOT / "data_manifests" / "chase_db1.json") == 0
+    assert capsys.readouterr().out.endswith("nothing to mend, 0 warning(s)\n")

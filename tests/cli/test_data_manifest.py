@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from medkd.cli.main import main
+from medkd.data import read_manifest
+
+
+def make(folder, output, *more):
+    patterns = ["--image", "images/*.png", "--label", "labels/*_hand.png"]
+    return main(["data", "manifest", str(folder), *patterns, "--output", str(output), *more])
+
+
+def test_makes_a_manifest_that_passes_the_check(photos, tmp_path, capsys):
+    folder, _ = photos
+    output = tmp_path / "made.json"
+    more = ("--patient", r"(\d)[LR]", "--labels", "background, vessel")
+    assert make(folder, output, *more) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert f"{output}: 8 cases of 4 patients (train" in captured.out
+    assert read_manifest(output).labels == {"background": 0, "vessel": 1}
+    assert main(["data", "check", str(output), "--dataset_dir", str(folder)]) == 0
+
+
+def test_warns_that_each_image_is_a_patient(photos, tmp_path, capsys):
+    assert make(photos[0], tmp_path / "made.json") == 0
+    assert "medkd: warning: Without --patient each image counts as its own patient" in (
+        capsys.readouterr().err
+    )
+
+
+def test_takes_values_shares_name_and_seed(photos, tmp_path):
+    output = tmp_path / "made.json"
+    more = ("--label_values", "0:0,255:1", "--fractions", "0.5", "0.25", "0.25", "--name", "mine")
+    assert make(photos[0], output, *more, "--seed", "3", "--patient", r"(\d)[LR]") == 0
+    manifest = read_manifest(output)
+    assert manifest.name == "mine"
+    assert [len(ids) for ids in manifest.splits.values()] == [4, 2, 2]
+    assert "seed 3" in manifest.changes
+
+
+def test_does_not_replace_a_file_unasked(photos, tmp_path, capsys):
+    output = tmp_path / "made.json"
+    output.write_text("mine")
+    assert make(photos[0], output) == 1
+    assert "exists: --overwrite?" in capsys.readouterr().err
+    assert output.read_text() == "mine"
+    assert make(photos[0], output, "--overwrite") == 0
+    assert len(read_manifest(output).cases) == 8
+
+
+def test_writes_nothing_when_it_fails(photos, tmp_path, capsys):
+    assert make(photos[0], tmp_path / "made.json", "--patient", "(nobody)") == 1
+    assert "to match every image" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "photos.json"]
+
+
+@pytest.mark.parametrize("pairs", ["0=0", "white:1", "0:0:0"])
+def test_wrong_pairs_leave_with_2(photos, tmp_path, pairs, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        make(photos[0], tmp_path / "made.json", "--label_values", pairs)
+    assert leaving.value.code == 2
+    assert "expected pairs such as 0:0,255:1" in capsys.readouterr().err

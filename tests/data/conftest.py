@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+SIZE = (12, 9)  # width, height: unequal, so a swapped axis cannot pass
+
+
+@pytest.fixture
+def manifest_content():
+    """A valid manifest of four eyes of three patients, as parsed JSON."""
+    patients = {"1L": "1", "1R": "1", "2L": "2", "3L": "3"}
+    return {
+        "name": "eyes",
+        "channel_names": {"0": "red", "1": "green", "2": "blue"},
+        "labels": {"background": 0, "vessel": 1},
+        "label_values": {"0": 0, "255": 1},
+        "cases": [
+            {
+                "case_id": eye,
+                "patient": patient,
+                "image": f"images/{eye}.png",
+                "label": f"labels/{eye}_hand.png",
+                "mask": f"fov/{eye}.gif",
+            }
+            for eye, patient in patients.items()
+        ],
+        "splits": {"train": ["1L", "1R"], "validation": ["2L"], "test": ["3L"]},
+    }
+
+
+@pytest.fixture
+def write_json(tmp_path):
+    """Write content as the manifest ``eyes.json`` of the test's folder."""
+
+    def write(content, name="eyes.json"):
+        path = tmp_path / name
+        path.write_text(json.dumps(content))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def eyes(tmp_path, manifest_content, write_json):
+    """A folder with the four eyes, and its manifest."""
+    folder = tmp_path / "eyes"
+    generator = np.random.default_rng(0)
+    width, height = SIZE
+    for sub in ("images", "labels", "fov"):
+        (folder / sub).mkdir(parents=True)
+    for case in manifest_content["cases"]:
+        pixels = generator.integers(60, 250, (height, width, 3), dtype=np.uint8)
+        label = np.zeros((height, width), dtype=np.uint8)
+        label[3:6, 2:9] = 255
+        mask = np.zeros((height, width), dtype=np.uint8)
+        mask[1:-1, 1:-1] = 255
+        Image.fromarray(pixels).save(folder / case["image"])
+        Image.fromarray(label).save(folder / case["label"])
+        Image.fromarray(mask).save(folder / case["mask"])
+    return folder, write_json(manifest_content)
+
+
+@pytest.fixture(scope="session")
+def manifests_dir():
+    return ROOT / "data_manifests"
+
+
+@pytest.fixture(scope="session")
+def chase_dir():
+    """The real CHASE_DB1, beside the repository; tests that need it skip without it."""
+    folder = ROOT.parent / "shared" / "data" / "chase_db1"
+    if not folder.is_dir():
+        pytest.skip("CHASE_DB1 is not beside the repository")
+    return folder

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medkd.data import load_cases
+
+
+def test_lists_a_split_in_stored_order(eyes):
+    folder, manifest = eyes
+    cases = load_cases(manifest, folder, split="train")
+    assert [(case["case_id"], case["patient"]) for case in cases] == [("1L", "1"), ("1R", "1")]
+    assert cases[0]["label"] == str(folder / "labels" / "1L_hand.png")
+    assert all(Path(case[key]).is_file() for case in cases for key in ("image", "label", "mask"))
+
+
+def test_leaves_out_what_a_case_does_not_have(eyes, manifest_content, write_json):
+    folder, _ = eyes
+    del manifest_content["cases"][3]["mask"]
+    (case,) = load_cases(str(write_json(manifest_content)), str(folder), split="test")
+    assert sorted(case) == ["case_id", "image", "label", "patient"]
+
+
+def test_is_usable_from_a_bundle(eyes):
+    from monai.bundle import ConfigParser
+
+    folder, manifest = eyes
+    parser = ConfigParser(
+        {
+            "imports": ["$import medkd", "$import medkd.data"],
+            "manifest": str(manifest),
+            "dataset_dir": str(folder),
+            "cases": "$medkd.data.load_cases(@manifest, @dataset_dir, split='train')",
+        }
+    )
+    parser.get_parsed_content("imports")
+    assert len(parser.get_parsed_content("cases")) == 2
+
+
+def test_rejects_missing_files_with_the_first_and_how_many(eyes):
+    folder, manifest = eyes
+    (folder / "labels" / "1L_hand.png").unlink()
+    (folder / "images" / "1R.png").unlink()
+    with pytest.raises(
+        FileNotFoundError, match=r"Expected 6 files .* 2 are missing, .* \S+1L_hand.png"
+    ):
+        load_cases(manifest, folder, split="train")
+    assert len(load_cases(manifest, folder, split="test")) == 1
+
+
+def test_rejects_a_missing_folder(eyes):
+    folder, manifest = eyes
+    with pytest.raises(NotADirectoryError, match=r"there is no folder .*elsewhere"):
+        load_cases(manifest, folder / "elsewhere", split="train")
+
+
+def test_rejects_an_unknown_split(eyes):
+    folder, manifest = eyes
+    with pytest.raises(ValueError, match="one of 'train', 'validation', 'test'"):
+        load_cases(manifest, folder, split="training")

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from medkd.data import CheckCased
+
+
+@pytest.fixture(params=[(8, 7), (6, 5, 4)], ids=["2d", "3d"])
+def case(request):
+    size = request.param
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.zeros((1, *size), dtype=torch.bool)
+    mask[:, 1:4, 2:5] = True
+    return {
+        "image": MetaTensor(
+            torch.rand((3, *size), generator=generator), meta={"filename_or_obj": "a.jpg"}
+        ),
+        "label": MetaTensor(torch.zeros((1, *size)), meta={"filename_or_obj": "a.png"}),
+        "mask": mask,
+    }
+
+
+def test_passes_the_case_through_untouched(case):
+    checked = CheckCased()(case)
+    assert all(checked[key] is case[key] for key in case)
+
+
+@pytest.mark.parametrize("absent", ["label", "mask"])
+def test_leaves_out_what_is_absent(case, absent):
+    del case[absent]
+    assert absent not in CheckCased()(case)
+
+
+def test_rejects_another_size_naming_both_files_and_sizes(case):
+    size = tuple(case["image"].shape[1:])
+    wrong = (size[1], size[0], *size[2:])
+    case["label"] = MetaTensor(torch.zeros((1, *wrong)), meta={"filename_or_obj": "a.png"})
+    with pytest.raises(ValueError, match=r"the label a\.png .* the image a\.jpg") as caught:
+        CheckCased()(case)
+    assert f"{size}, but got {wrong}" in str(caught.value)
+
+
+def test_rejects_a_mask_of_another_size(case):
+    case["mask"] = torch.ones((1, *(n + 1 for n in case["image"].shape[1:])), dtype=torch.bool)
+    with pytest.raises(ValueError, match=r"Expected `mask` to be of the size of the image a\.jpg"):
+        CheckCased()(case)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_rejects_values_that_are_not_finite(case, value):
+    case["image"][0, 0] = value
+    with pytest.raises(
+        ValueError, match=r"the image a\.jpg to have finite values, but got \d+ NaN"
+    ):
+        CheckCased()(case)
+
+
+def test_rejects_an_image_of_one_value(case):
+    case["image"][:] = 7.0
+    with pytest.raises(ValueError, match=r"image a\.jpg to show something, but got 7 everywhere"):
+        CheckCased()(case)
+
+
+def test_rejects_an_image_of_one_value_inside_its_mask(case):
+    case["image"][:, case["mask"][0]] = 7.0
+    with pytest.raises(ValueError, match=r"a\.jpg inside its mask to show .* got 7 everywhere"):
+        CheckCased()(case)
+    del case["mask"]
+    CheckCased()(case)
+
+
+def test_rejects_an_empty_mask(case):
+    case["mask"][:] = False
+    with pytest.raises(ValueError, match="Expected `mask` to have pixels that count"):
+        CheckCased()(case)
+
+
+def test_rejects_an_image_key_that_is_not_checked():
+    with pytest.raises(ValueError, match=r"`image_key` to be among \['label'\], but got 'image'"):
+        CheckCased(keys=["label"])

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from medkd.data import FilePatterns
+from medkd.data.file_pairing import find_cases
+
+
+@pytest.fixture
+def touch(tmp_path):
+    def touch(*names):
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return tmp_path
+
+    return touch
+
+
+def test_pairs_by_what_the_star_stands_for(touch):
+    folder = touch("i/a10.jpg", "i/a2.jpg", "l/a10_x.png", "l/a2_x.png", "m/a2.gif")
+    cases = find_cases(folder, FilePatterns("i/*.jpg", "l/*_x.png", mask="m/*.gif"))
+    assert cases == [
+        {
+            "case_id": "a2",
+            "patient": "a2",
+            "image": "i/a2.jpg",
+            "label": "l/a2_x.png",
+            "mask": "m/a2.gif",
+        },
+        {"case_id": "a10", "patient": "a10", "image": "i/a10.jpg", "label": "l/a10_x.png"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "case_id"),
+    [
+        ("*/Original/*.png", "*/Ground truth/*.png", "train_1_A"),
+        ("**/Original/*.png", "**/Ground truth/*.png", "train_1_A"),
+        ("train/Original/?_A.png", "train/Ground truth/?_A.png", "1"),
+        ("train/Original/[0-9]*.[pP][nN][gG]", "train/Ground truth/[!a-z]*.png", "_A"),
+    ],
+)
+def test_understands_glob_patterns(touch, image, label, case_id):
+    folder = touch("train/Original/1_A.png", "train/Ground truth/1_A.png")
+    (case,) = find_cases(folder, FilePatterns(image, label))
+    assert case["case_id"] == case_id
+
+
+def test_a_pairing_finds_the_id_where_names_differ(touch):
+    folder = touch("photo_7.jpg", "drawn/vessels-7-final.png")
+    patterns = FilePatterns("*.jpg", "drawn/*.png", pairing=r"[_-](?P<id>\d+)")
+    assert find_cases(folder, patterns)[0]["case_id"] == "7"
+
+
+@pytest.mark.parametrize("expression", [r"(\d+)[LR]", r"(i/)?(?P<patient>\d+)[LR]"])
+def test_finds_the_patient(touch, expression):
+    folder = touch("i/01L.jpg", "i/01R.jpg", "l/01L.png", "l/01R.png")
+    cases = find_cases(folder, FilePatterns("i/*.jpg", "l/*.png", patient=expression))
+    assert [case["patient"] for case in cases] == ["01", "01"]
+
+
+@pytest.mark.parametrize(
+    ("names", "patterns", "message"),
+    [
+        (["a.png"], {"image": "*.jpg"}, r"files for the image pattern '\*\.jpg' in .*, got none"),
+        (["a.jpg"], {}, r"files for the label pattern '\*\.png'"),
+        (["a.jpg", "b.jpg", "b.png"], {}, r"a label for every image, but 1 of 2 .* a\.jpg"),
+        (["a.jpg", "a.png", "b.png"], {}, r"an? image for every label, but 1 of 2 .* b\.png"),
+        (["a.jpg", "a.png", "b.gif"], {"mask": "*.gif"}, r"image for every mask, .* b\.gif"),
+        (
+            ["a1.jpg", "b1.jpg"],
+            {"pairing": r"(\d)"},
+            r"one image a case, but got a1.jpg and b1.jpg",
+        ),
+        (
+            ["a.jpg", "a.png"],
+            {"pairing": r"(\d)"},
+            r"pairing .* to match every image, but got a.jpg",
+        ),
+        (["a.jpg", "a.png"], {"patient": r"(\d)"}, r"expression .* to match every image, .* a.jpg"),
+        (["a.jpg", "a.png"], {"patient": "("}, r"a regular expression, but got '\('"),
+        (["a.jpg", "a.png"], {"patient": "a"}, r"with a group in parentheses, but got 'a'"),
+    ],
+)
+def test_rejects(touch, names, patterns, message):
+    with pytest.raises(ValueError, match=message):
+        find_cases(touch(*names), FilePatterns(**{"image": "*.jpg", "label": "*.png", **patterns}))
