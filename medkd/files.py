@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from contextlib import contextmanager
+import secrets
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -19,14 +19,14 @@ _CHUNK_BYTES = 1 << 20
 
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO]:  # type: ignore[type-arg]
-    """Open a temporary neighbour of ``path`` that takes its place when the block ends well.
+    r"""Open a temporary neighbor of ``path`` that takes its place when the block ends well.
 
     Whoever opens ``path`` sees the old content or the new, never a mixture, also after a
     ``kill -9`` or on a full disk. Missing folders are made.
 
     Args:
         path: the file to write or replace.
-        mode: ``"wb"``, or ``"w"`` for UTF-8 text with ``\\n`` line ends.
+        mode: ``"wb"``, or ``"w"`` for UTF-8 text with ``\n`` line ends.
 
     Yields:
         The open temporary file.
@@ -44,23 +44,22 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO]:  # type: i
     """
     path = Path(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    temporary = None
+    # Made by `open` and not by `tempfile`, so a result is as readable as any other new file.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    own = {None, *map(str, (path, temporary, *path.parents))}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(handle, mode, **text) as file:  # type: ignore[call-overload]
+        with temporary.open(mode.replace("w", "x"), **text) as file:  # type: ignore[call-overload]
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp keeps the file to its owner; a result is as readable as any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in {None, temporary, str(path.parent)}:
+        # Where its folder could not be made, this fails for the same reason.
+        with suppress(OSError):
+            temporary.unlink()
+        # An error about another file, which the block met, passes as it is.
+        if isinstance(error, OSError) and (error.filename and str(error.filename)) in own:
             message = f"Expected to write {path}, but got: {error.strerror or error}."
             raise OSError(error.errno, message, str(path)) from error
         raise

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["images_in"]
+from medkd.data.image_file_reader import SUFFIXES
 
-_SUFFIXES = (
-    ".png .jpg .jpeg .tif .tiff .gif .ppm .pgm .bmp .nii .nii.gz".split()  # what the reader reads
-)
+__all__ = ["images_in"]
 
 
 def images_in(folder: str | Path, pattern: str = "*") -> list[dict[str, str]]:
@@ -29,12 +27,12 @@ def images_in(folder: str | Path, pattern: str = "*") -> list[dict[str, str]]:
     files = sorted(
         path
         for path in Path(folder).glob(pattern)
-        if path.is_file() and path.name.lower().endswith(tuple(_SUFFIXES))
+        if path.is_file() and path.name.lower().endswith(tuple(SUFFIXES))
     )
     if not files:
         raise FileNotFoundError(
-            f"Expected images in {folder} (pattern {pattern!r}; one of {', '.join(_SUFFIXES)}), but "
-            "found none."
+            f"Expected images in {folder} (pattern {pattern!r}; one of {', '.join(SUFFIXES)}), "
+            "but found none."
         )
     items: dict[str, str] = {}
     for path in files:

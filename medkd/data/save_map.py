@@ -61,7 +61,7 @@ class SaveMapd(MapTransform):
         item = dict(data)
         for key in self.key_iterator(item):
             values = torch.as_tensor(item[key]).cpu().numpy()
-            if values.ndim != 3 or values.shape[0] != 1:  # noqa: PLR2004 - (1, width, height)
+            if values.ndim != 3 or values.shape[0] != 1:
                 raise ValueError(
                     f"Expected `{key}` of shape (1, width, height), but got {values.shape}."
                 )

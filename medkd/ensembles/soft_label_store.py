@@ -39,6 +39,9 @@ class SoftLabelStore:
     Args:
         directory: where the files lie or will lie.
 
+    Raises:
+        ValueError: if the directory holds an ``index.json`` that is not one of a store.
+
     Example:
         >>> import tempfile
         >>> store = SoftLabelStore(tempfile.mkdtemp())
@@ -53,13 +56,7 @@ class SoftLabelStore:
         self.directory = Path(directory)
         self._index: dict[str, Any] = {"format": _FORMAT, "key": None, "cases": {}}
         if self._index_path.is_file():
-            try:
-                self._index = json.loads(self._index_path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise ValueError(
-                    f"Expected {self._index_path} to be the index of a soft-label store, but it is "
-                    f"not JSON ({error}). Remove the folder to have it written again."
-                ) from error
+            self._index = _read_index(self._index_path)
 
     @property
     def _index_path(self) -> Path:
@@ -139,7 +136,9 @@ class SoftLabelStore:
             KeyError: if the store has no label of it.
         """
         if case_id not in self._index["cases"]:
-            raise KeyError(f"Expected a soft label of {case_id} in {self.directory}, but there is none.")
+            raise KeyError(
+                f"Expected a soft label of {case_id} in {self.directory}, but there is none."
+            )
         return str(self.directory / self._index["cases"][case_id]["file"])
 
     def read(self, case_id: str, region: tuple[slice, ...] = ()) -> torch.Tensor:
@@ -184,12 +183,25 @@ def add_soft_labels(
     return [{**case, "soft_label": store.path_of(case["case_id"])} for case in cases]
 
 
+def _read_index(path: Path) -> dict[str, Any]:
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        index = None
+    if not (isinstance(index, dict) and {"format", "key", "cases"} <= index.keys()):
+        raise ValueError(
+            f"Expected {path} to be the index of a soft-label store, but it is damaged, or was "
+            "written by something else. Remove the folder to have it written again."
+        )
+    return index
+
+
 def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Which entries of a key changed; values are shown where they are short."""
     parts = []
     for name in sorted(set(old) | set(new)):
         before, after = json.dumps(old.get(name)), json.dumps(new.get(name))
         if before != after:
-            short = len(before) + len(after) < 80  # noqa: PLR2004 - a line of the log
+            short = len(before) + len(after) < 80  # a line of the log
             parts.append(f"{name} was {before}, is {after}" if short else f"{name} changed")
     return "; ".join(parts) or "the format of the store changed"

@@ -31,7 +31,8 @@ class LoadSoftLabeld(MapTransform):
         allow_missing_keys: pass over cases without a soft label.
 
     Raises:
-        ValueError: if label and image differ in size.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, or label and image differ in size.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class LoadSoftLabeld(MapTransform):
         item = dict(data)
         for key in self.key_iterator(item):
             path, image = item[key], item[self.image_key]
-            codes = torch.from_numpy(np.load(path))
+            codes = _read_codes(path)
             if codes.shape[1:] != image.shape[1:]:
                 raise ValueError(
                     f"Expected the soft label {path} to have the size of its image, "
@@ -74,3 +75,13 @@ class DecodeSoftLabeld(MapTransform):
             plain = codes.as_tensor() if isinstance(codes, MetaTensor) else codes
             item[key] = decode_probs(plain.unsqueeze(0)).squeeze(0)
         return item
+
+
+def _read_codes(path: str) -> torch.Tensor:
+    try:
+        return torch.from_numpy(np.load(path))
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"Expected {path} to hold a soft label, but it cannot be read as such: it is damaged, "
+            "or was written by something else. Remove it to have it written again."
+        ) from error

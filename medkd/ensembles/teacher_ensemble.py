@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from medkd._checks import check_positive
 from medkd.functional import ensemble_probs
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class TeacherEnsemble(nn.Module):
         - returns: ``(B, C, *spatial)`` in ``[0, 1]``, one at each voxel when summed over ``C``
 
     Raises:
-        ValueError: if there is no member, or ``temperature`` is not above zero.
+        ValueError: if there is no member, or ``temperature`` is not finite and above zero.
+        TypeError: if ``temperature`` is not a number.
 
     Example:
         >>> members = [nn.Conv2d(1, 2, 1) for _ in range(3)]
@@ -49,8 +51,7 @@ class TeacherEnsemble(nn.Module):
         super().__init__()
         if not members:
             raise ValueError("Expected `members` to hold at least one network, but got none.")
-        if not temperature > 0:
-            raise ValueError(f"Expected `temperature` to be above zero, but got {temperature}.")
+        check_positive(temperature, "temperature")
         self.members = nn.ModuleList(members)
         self.temperature = float(temperature)
         self.requires_grad_(requires_grad=False)

@@ -135,8 +135,8 @@ def load_network(
     for path in (Path(config_file), Path(model_file)):
         if not path.is_file():
             raise FileNotFoundError(
-                f"Expected a trained network, but there is no {path}. Run `training` first, or check "
-                "--output_dir and --num_members."
+                f"Expected a trained network, but there is no {path}. Run `training` first, or "
+                "check --output_dir and --num_members."
             )
     parser = ConfigParser(ConfigParser.load_config_file(config_file))
     network: nn.Module = parser.get_parsed_content("network_def")

@@ -23,9 +23,9 @@ _MAX_SEED = 2**32
 class EpochSeedHandler:
     """Seeds torch, NumPy, ``random`` and the data set's random transforms at each epoch's start.
 
-    The seed is a function of ``seed`` and the epoch's number alone. A run that is killed and goes on
-    from the checkpoint of its last epoch therefore sees the same batches and dropout as one that
-    was never killed, and on a CPU ends with the same bits.
+    The seed is a function of ``seed`` and the epoch's number alone. A run that is killed and
+    goes on from the checkpoint of its last epoch therefore sees the same batches and dropout as one
+    that was never killed, and on a CPU ends with the same bits.
 
     Args:
         seed: of the run, not negative.

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ignite.engine import Engine, Events
-from monai.utils.enums import CommonKeys
 
 from medkd.files import atomic_write
+from medkd.handlers.loss_terms import step_losses
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,9 @@ class HistoryHandler:
         optimizer: whose learning rate is noted.
     """
 
-    def __init__(self, file: str | Path, evaluator: Engine | None, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self, file: str | Path, evaluator: Engine | None, optimizer: torch.optim.Optimizer
+    ) -> None:
         self.file = Path(file)
         self.evaluator = evaluator
         self.optimizer = optimizer
@@ -59,9 +61,7 @@ class HistoryHandler:
             self.rows = [row for row in _read_rows(self.file) if row["epoch"] < engine.state.epoch]
 
     def _collect(self, engine: Engine) -> None:
-        output = engine.state.output
-        terms = {"loss": output[CommonKeys.LOSS].detach(), **output.get("loss_terms", {})}
-        for name, value in terms.items():
+        for name, value in step_losses(engine.state.output).items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._steps += 1
 

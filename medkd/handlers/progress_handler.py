@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ignite.engine import Engine, Events
-from monai.utils.enums import CommonKeys
 from tqdm import tqdm
+
+from medkd.handlers.loss_terms import step_losses
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["ProgressHandler"]
 
@@ -23,7 +27,7 @@ class ProgressHandler:
     def __init__(self, description: str) -> None:
         self.description = description
         self._bar: Any = None
-        self._loss = 0.0
+        self._loss: float | torch.Tensor = 0.0
 
     def attach(self, engine: Engine) -> None:
         """Open with the first step, move with each, close at the end and on a failure."""
@@ -43,7 +47,7 @@ class ProgressHandler:
 
     def _move(self, engine: Engine) -> None:
         # The tensor is summed, not read: reading it would wait for the device at every step.
-        self._loss = self._loss + engine.state.output[CommonKeys.LOSS].detach()
+        self._loss = self._loss + step_losses(engine.state.output)["loss"]
         self._bar.update()
 
     def _show_loss(self, engine: Engine) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ResumeHandler"]
 
+_OWN_NAMES = ("network", "epoch", "iteration")
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +34,8 @@ class ResumeHandler:
         objects: what else has a ``state_dict``: optimizer, schedule, history.
 
     Raises:
-        ValueError: on start, if the checkpoint is damaged or of another architecture.
+        ValueError: on start, if the checkpoint is damaged, of another architecture or of other
+            objects.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ResumeHandler:
         if not self.checkpoint_file.is_file():
             return
         state = load_state(self.checkpoint_file)
+        self._check_names(state, engine)
         check_state(self.network, state["network"], self.checkpoint_file)
         self.network.load_state_dict(state["network"])
         for name, item in self._stateful(engine).items():
@@ -79,6 +82,15 @@ class ResumeHandler:
         """Write the final weights, then drop the checkpoint."""
         save_weights(self.network, self.model_file)
         self.checkpoint_file.unlink(missing_ok=True)
+
+    def _check_names(self, state: Any, engine: Engine) -> None:  # noqa: ANN401 - as it was read
+        names = sorted({*self._stateful(engine), *_OWN_NAMES})
+        found = sorted(state) if isinstance(state, dict) else type(state).__name__
+        if found != names:
+            raise ValueError(
+                f"Expected {self.checkpoint_file} to be a checkpoint of {', '.join(names)}, but "
+                f"got {found}. Remove it to train from the start."
+            )
 
     def _stateful(self, engine: Engine) -> dict[str, Any]:
         scaler = getattr(engine, "scaler", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +55,12 @@ def load_state(path: str | Path, *, map_location: str | torch.device = "cpu") ->
         raise FileNotFoundError(f"Expected a file of weights at {path}, but there is none.")
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # on damaged bytes torch raises KeyError, struct.error and more
         raise ValueError(
-            f"Expected {path} to hold weights only, but it cannot be read as such: it is damaged, or "
-            "was written by something else."
+            f"Expected {path} to hold weights only, but it cannot be read as such: it is damaged, "
+            "or was written by something else."
         ) from error
 
 

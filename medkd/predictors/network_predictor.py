@@ -38,7 +38,9 @@ class NetworkPredictor:
         (3, 1, 2, 4, 5)
     """
 
-    def __init__(self, members: Sequence[nn.Module], inferer: Inferer, *, amp: bool = False) -> None:
+    def __init__(
+        self, members: Sequence[nn.Module], inferer: Inferer, *, amp: bool = False
+    ) -> None:
         if not members:
             raise ValueError("Expected `members` to hold at least one network, but got none.")
         self.members = [member.eval() for member in members]

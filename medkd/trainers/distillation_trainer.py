@@ -8,6 +8,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from monai.engines.trainer import SupervisedTrainer
 from monai.engines.utils import IterationEvents
+from monai.engines.workflow import Workflow
 from monai.utils.enums import CommonKeys
 from torch import nn
 
@@ -91,6 +92,13 @@ class DistillationTrainer(SupervisedTrainer):
         self.max_grad_norm = max_grad_norm
         super().__init__(loss_function=label_loss, **{"decollate": False, **kwargs})
 
+    def run(self) -> None:
+        """Train; on a GPU with ``amp``, gradients are scaled against underflow."""
+        # MONAI makes the scaler by a name that torch has deprecated, and for CUDA on a CPU, too.
+        kind = self.state.device.type
+        self.scaler = torch.amp.GradScaler(kind, enabled=kind == "cuda") if self.amp else None
+        Workflow.run(self)
+
     def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, Any]) -> dict[str, Any]:
         image = self._on_device(batchdata[CommonKeys.IMAGE])
         label = self._on_device(batchdata[CommonKeys.LABEL])
@@ -110,7 +118,8 @@ class DistillationTrainer(SupervisedTrainer):
         self._step(engine, output[CommonKeys.LOSS])
         output["loss_terms"] = {name: term.detach() for name, term in terms.items()}
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
-        return output
+        # Not `output`: decollation and postprocessing put something else in its place.
+        return engine.state.output
 
     def _on_device(self, tensor: torch.Tensor) -> torch.Tensor:
         # Plain tensors: MetaTensor's bookkeeping costs more than a small network's operations.
@@ -122,23 +131,25 @@ class DistillationTrainer(SupervisedTrainer):
             return self.teacher(image)
         if self.soft_label_key not in batchdata:
             raise RuntimeError(
-                f"Expected the batch to hold soft labels as `{self.soft_label_key}`, or a `teacher` "
-                f"to compute them, but got {sorted(map(str, batchdata))} and no teacher."
+                f"Expected the batch to hold soft labels as `{self.soft_label_key}`, or a "
+                f"`teacher` to compute them, but got {sorted(map(str, batchdata))} and no teacher."
             )
         return self._on_device(batchdata[self.soft_label_key])
 
     def _loss_terms(
         self, heads: Sequence[torch.Tensor], label: torch.Tensor, soft_label: torch.Tensor | None
     ) -> dict[str, torch.Tensor]:
-        weights = torch.tensor([0.5**i for i in range(len(heads))])
-        weights = (weights / weights.sum()).tolist()
-        terms = {"label": sum(w * self.label_loss(h, label) for w, h in zip(weights, heads, strict=True))}
+        total = 2.0 - 0.5 ** (len(heads) - 1)
+
+        def over_heads(loss: nn.Module, target: torch.Tensor) -> torch.Tensor:
+            return torch.stack(
+                [0.5**i / total * loss(h, target) for i, h in enumerate(heads)]
+            ).sum()
+
+        terms = {"label": over_heads(self.label_loss, label)}
         if soft_label is not None and self.distillation_loss is not None:
-            terms["distillation"] = sum(
-                w * self.distillation_loss(h, soft_label)
-                for w, h in zip(weights, heads, strict=True)
-            )
-        return terms  # type: ignore[return-value]  # sum() over tensors is typed as int | Tensor
+            terms["distillation"] = over_heads(self.distillation_loss, soft_label)
+        return terms
 
     def _weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         if "distillation" not in terms:
@@ -147,7 +158,7 @@ class DistillationTrainer(SupervisedTrainer):
         return (1.0 - weight) * terms["label"] + weight * terms["distillation"]
 
     def _step(self, engine: SupervisedTrainer, loss: torch.Tensor) -> None:
-        scaler = engine.scaler if engine.amp else None
+        scaler = engine.scaler
         (loss if scaler is None else scaler.scale(loss)).backward()
         engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
         if self.max_grad_norm is not None:
@@ -161,7 +172,9 @@ class DistillationTrainer(SupervisedTrainer):
             scaler.update()
 
 
-def _heads(logits: torch.Tensor | Sequence[torch.Tensor], label: torch.Tensor) -> Sequence[torch.Tensor]:
+def _heads(
+    logits: torch.Tensor | Sequence[torch.Tensor], label: torch.Tensor
+) -> Sequence[torch.Tensor]:
     """The network's heads, the one of full resolution first, each on the label's grid."""
     if isinstance(logits, torch.Tensor):
         stacked = logits.dim() == label.dim() + 1

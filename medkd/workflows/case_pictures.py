@@ -37,14 +37,11 @@ def ranked_cases(scores: Mapping[str, float]) -> dict[str, str]:
     """
     finite = {case_id: score for case_id, score in scores.items() if not math.isnan(score)}
     order = sorted(finite, key=lambda case_id: (-finite[case_id], case_id))
-    if not order:
-        return {}
-    ranks = {"best": order[0], "worst": order[-1], "median": order[len(order) // 2]}
-    return {
-        name: ranks[name]
-        for name in ("best", "median", "worst")
-        if list(ranks.values()).count(ranks[name]) == 1 or name == "best"
-    }
+    ranks: dict[str, str] = {}
+    for name, place in (("best", 0), ("worst", -1), ("median", len(order) // 2)):
+        if order and order[place] not in ranks.values():
+            ranks[name] = order[place]
+    return {name: ranks[name] for name in ("best", "median", "worst") if name in ranks}
 
 
 def pictures_of(
@@ -73,7 +70,7 @@ def pictures_of(
     pictures = []
     for title, case_id in ranked_cases(scores).items():
         case = prepare_case(by_id[case_id], transform, device)
-        if case.image.dim() != 4:  # noqa: PLR2004 - (B, C, width, height)
+        if case.image.dim() != 4:  # (B, C, width, height)
             return []
         predictions, student_probs, _ = predict_case(case, members, student)
         methods = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 import traceback
 from pathlib import Path
@@ -55,11 +56,10 @@ def sentence_of(error: BaseException) -> str | None:
         True
     """
     for cause in _chain(error):
-        frames = traceback.extract_tb(cause.__traceback__)
-        module = _module_of_last_frame(cause)
-        if frames and isinstance(cause, _MESSAGES) and module.split(".")[0] == _PACKAGE:
+        if isinstance(cause, _MESSAGES) and _was_raised_by_medkd(cause) and cause.args:
             # str() of a KeyError quotes its message; of an OSError it repeats number and file.
-            return str(cause.args[1] if isinstance(cause, OSError) and len(cause.args) > 1 else cause.args[0])
+            position = 1 if isinstance(cause, OSError) and len(cause.args) > 1 else 0
+            return str(cause.args[position])
     return None
 
 
@@ -69,16 +69,20 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__cause__ or error.__context__
+        hidden = error.__cause__ is None and error.__suppress_context__  # raise ... from None
+        error = None if hidden else error.__cause__ or error.__context__
 
 
-def _module_of_last_frame(error: BaseException) -> str:
+def _was_raised_by_medkd(error: BaseException) -> bool:
+    """Whether a ``raise`` of medkd's code made the error, and not a key that a fault looked up."""
     trace = error.__traceback__
     if trace is None:
-        return ""
+        return False
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return str(trace.tb_frame.f_globals.get("__name__", ""))
+    code = trace.tb_frame.f_code.co_code
+    package = str(trace.tb_frame.f_globals.get("__name__", "")).split(".")[0]
+    return package == _PACKAGE and dis.opname[code[trace.tb_lasti]] == "RAISE_VARARGS"
 
 
 def _append_traceback(path: Path, error: BaseException) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
+from monai.data.meta_tensor import MetaTensor
 from tqdm import tqdm
 
 from medkd.workflows.case_scoring import score_case
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from medkd.functional import ReliabilityBins
     from medkd.predictors import NetworkPredictor
 
-__all__ = ["PreparedCase", "MethodScores", "evaluate_cases", "predict_case", "prepare_case"]
+__all__ = ["MethodScores", "PreparedCase", "evaluate_cases", "predict_case", "prepare_case"]
 
 
 @dataclass
@@ -59,9 +60,7 @@ def prepare_case(
         The case.
     """
     data = transform(dict(item))
-    tensors = {
-        key: torch.as_tensor(data[key]).unsqueeze(0).to(device) for key in ("image", "label", "mask")
-    }
+    tensors = {key: _plain(data[key]).unsqueeze(0).to(device) for key in ("image", "label", "mask")}
     return PreparedCase(
         case_id=item["case_id"],
         image=tensors["image"],
@@ -139,12 +138,19 @@ def evaluate_cases(
     return results
 
 
+def _plain(data: Any) -> torch.Tensor:  # noqa: ANN401 - array, tensor or MetaTensor
+    # MetaTensor's bookkeeping would be timed with the networks.
+    return data.as_tensor() if isinstance(data, MetaTensor) else torch.as_tensor(data)
+
+
 def _add(method: MethodScores, case: PreparedCase, probs: torch.Tensor) -> None:
     method.scores[case.case_id], bins = score_case(probs, case.label, case.mask)
     method.add_bins(bins)
 
 
-def _add_single(method: MethodScores, case: PreparedCase, predictions: Sequence[torch.Tensor]) -> None:
+def _add_single(
+    method: MethodScores, case: PreparedCase, predictions: Sequence[torch.Tensor]
+) -> None:
     scored = []
     for probs in predictions:
         scores, bins = score_case(probs, case.label, case.mask)
@@ -155,7 +161,9 @@ def _add_single(method: MethodScores, case: PreparedCase, predictions: Sequence[
     }
 
 
-def _timed(predictor: NetworkPredictor, member: int, image: torch.Tensor) -> tuple[torch.Tensor, float]:
+def _timed(
+    predictor: NetworkPredictor, member: int, image: torch.Tensor
+) -> tuple[torch.Tensor, float]:
     _wait_for(image.device)
     start = time.perf_counter()
     probs = predictor.predict_member(member, image)

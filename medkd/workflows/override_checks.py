@@ -30,10 +30,10 @@ def check_ids(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         ValueError: naming the id and the nearest that exists.
 
     Example:
-        >>> check_ids({"temperature": 3, "net": {"_target_": "UNet"}}, {"temperature": 2, "net": {}})
+        >>> check_ids({"temperature": 3}, {"temperature": 2, "seed": 0})
         >>> check_ids({"tempratur": 3}, {"temperature": 2, "seed": 0})
         Traceback (most recent call last):
-        ValueError: Expected an override of an id that exists, but got `tempratur`. ... `temperature`?
+        ValueError: Expected an override of an id that exists, ... Did you mean `temperature`?
     """
     for name in _invented(config, known):
         ids = list(_ids(known))
@@ -42,7 +42,9 @@ def check_ids(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         raise ValueError(f"Expected an override of an id that exists, but got `{name}`.{hint}")
 
 
-def _invented(config: Mapping[str, Any], known: Mapping[str, Any], parent: str = "") -> Iterator[str]:
+def _invented(
+    config: Mapping[str, Any], known: Mapping[str, Any], parent: str = ""
+) -> Iterator[str]:
     for key, value in config.items():
         name = f"{parent}{key}"
         if key.startswith(_MONAI_PREFIX):

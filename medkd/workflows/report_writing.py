@@ -75,7 +75,9 @@ def evaluate_run(
     description = read_manifest(manifest)
     items = load_cases(manifest, dataset_dir, split=split)
     network = load_network(student_config, model_file, device=device)
-    members = NetworkPredictor(load_members(members_dir, num_members, device=device), inferer, amp=amp)
+    members = NetworkPredictor(
+        load_members(members_dir, num_members, device=device), inferer, amp=amp
+    )
     student = NetworkPredictor([network], inferer, amp=amp)
     transform = Compose(list(transforms))
     scored = evaluate_cases(

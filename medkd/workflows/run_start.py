@@ -48,8 +48,8 @@ def start_run(
     known_file = Path(bundle_root) / known
     if not known_file.is_file():
         raise FileNotFoundError(
-            f"Expected the bundle in `bundle_root`, but there is no {known_file}. Run from the folder "
-            "that holds it, or say where it is with --bundle_root."
+            f"Expected the bundle in `bundle_root`, but there is no {known_file}. Run from the "
+            "folder that holds it, or say where it is with --bundle_root."
         )
     parser = running_parser()
     config = parser.get()
@@ -78,15 +78,16 @@ def _write_json(path: str | Path, content: object) -> None:
 
 
 def _environment() -> dict[str, object]:
-    found: dict[str, object] = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
     return {
         "python": platform.python_version(),
-        "packages": found,
+        "packages": {package: _version(package) for package in _PACKAGES},
         "cuda": torch.version.cuda,
         "threads": torch.get_num_threads(),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

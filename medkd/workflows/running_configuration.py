@@ -33,6 +33,6 @@ def running_parser() -> ConfigParser:
             return caller.parser
         frame = frame.f_back
     raise RuntimeError(
-        "Expected to be called by an expression of a bundle, e.g. through `python -m monai.bundle run "
-        "training --config_file bundles/end_kl/train.json`, but there is no workflow."
+        "Expected to be called by an expression of a bundle, e.g. through `python -m monai.bundle "
+        "run training --config_file bundles/end_kl/train.json`, but there is no workflow."
     )

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from medkd.ensembles import SoftLabelStore, load_teacher, member_weights_sha256
 from medkd.files import sha256_of
-from medkd.predictors import NetworkPredictor
 from medkd.workflows.running_configuration import running_parser
 
 if TYPE_CHECKING:

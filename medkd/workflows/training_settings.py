@@ -86,8 +86,8 @@ def check_same_settings(file: str | Path, settings: Mapping[str, Any]) -> None:
     if changed:
         shown = "; ".join(_change(name, before.get(name), now.get(name)) for name in changed[:3])
         raise ValueError(
-            f"Expected {path.parent} to hold a training with the same settings, but {shown}. Choose "
-            "another --output_dir, or remove that folder to train again."
+            f"Expected {path.parent} to hold a training with the same settings, but {shown}. "
+            "Choose another --output_dir, or remove that folder to train again."
         )
 
 

@@ -46,7 +46,7 @@ def small(phantom_dir):
 
 @pytest.fixture
 def run_bundle(monkeypatch):
-    """``run_bundle(run_id, [files], **overrides)`` in this process, as ``monai.bundle run`` does."""
+    """``run_bundle(run_id, files, **overrides)`` in this process, as the command does."""
     monkeypatch.chdir(REPOSITORY)
     hook, handlers, level = sys.excepthook, list(logging.root.handlers), logging.root.level
 
@@ -72,7 +72,16 @@ def command(run_id="training", files=("train.json",), **overrides):
     """The same as a command line."""
     config_file = str([f"bundles/end_kl/{name}" for name in files])
     pairs = [text for name, value in overrides.items() for text in (f"--{name}", str(value))]
-    return [sys.executable, "-m", "monai.bundle", "run", run_id, "--config_file", config_file, *pairs]
+    return [
+        sys.executable,
+        "-m",
+        "monai.bundle",
+        "run",
+        run_id,
+        "--config_file",
+        config_file,
+        *pairs,
+    ]
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def refused(run_bundle, small, data, tmp_path):
     def run(files=("train.json",), **overrides):
         settings = {**small, "dataset_dir": str(data), "manifest": str(data / "manifest.json")}
         settings = {**settings, "output_dir": str(tmp_path / "run"), **overrides}
-        with pytest.raises(Exception, match="") as caught:  # noqa: PT011 - MONAI wraps it in its own
+        with pytest.raises(Exception, match="") as caught:
             run_bundle(files=files, **settings)
         sentence = sentence_of(caught.value)
         assert sentence is not None, f"no sentence of ours in {caught.value!r}"
@@ -100,7 +100,8 @@ def test_empty_split(refused, data):
 
 def test_misspelt_override(refused):
     assert refused(tempratur=3) == (
-        "Expected an override of an id that exists, but got `tempratur`. Did you mean `temperature`?"
+        "Expected an override of an id that exists, but got `tempratur`. "
+        "Did you mean `temperature`?"
     )
 
 
@@ -123,8 +124,10 @@ def test_checkpoint_of_another_architecture(run_bundle, small, tmp_path):
     model_file = output_dir / "models" / "model.pt"
     state = torch.load(model_file, weights_only=True)
     torch.save({f"{name}_old": value for name, value in state.items()}, model_file)
-    with pytest.raises(Exception, match="") as caught:  # noqa: PT011 - MONAI wraps it in its own
-        run_bundle("evaluating", ("train.json", "evaluate.json"), **small, output_dir=str(output_dir))
+    with pytest.raises(Exception, match="") as caught:
+        run_bundle(
+            "evaluating", ("train.json", "evaluate.json"), **small, output_dir=str(output_dir)
+        )
     sentence = sentence_of(caught.value)
     assert "model.pt" in sentence
     assert "another architecture" in sentence
@@ -136,8 +139,11 @@ def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_lost(
     output_dir = tmp_path / "run"
     run_bundle(**small, output_dir=str(output_dir))
     before = {path: path.read_bytes() for path in output_dir.rglob("*.*") if path.name != "log.txt"}
-    for overrides, name in [({"temperature": 5.0}, "temperature"), ({"learning_rate": 0.1}, "learning_rate")]:
-        with pytest.raises(Exception, match="") as caught:  # noqa: PT011 - MONAI wraps it in its own
+    for overrides, name in [
+        ({"temperature": 5.0}, "temperature"),
+        ({"learning_rate": 0.1}, "learning_rate"),
+    ]:
+        with pytest.raises(Exception, match="") as caught:
             run_bundle(**{**small, **overrides}, output_dir=str(output_dir))
         assert f"`{name}` was" in sentence_of(caught.value)
     after = {path: path.read_bytes() for path in output_dir.rglob("*.*") if path.name != "log.txt"}
@@ -148,4 +154,7 @@ def test_command_ends_with_one_sentence_and_a_status(run_command, small, tmp_pat
     result = run_command(**small, output_dir=tmp_path / "run", tempratur=3)
     assert result.returncode != 0
     assert "Traceback" not in result.stderr
-    assert "medkd: error: Expected an override of an id that exists, but got `tempratur`" in result.stderr
+    assert (
+        "medkd: error: Expected an override of an id that exists, but got `tempratur`"
+        in result.stderr
+    )

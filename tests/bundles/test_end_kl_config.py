@@ -38,9 +38,7 @@ def phantom(tmp_path):
     return {"dataset_dir": str(tmp_path), "manifest": str(tmp_path / "manifest.json")}
 
 
-@pytest.mark.parametrize(
-    "name", ["train.json", "inference.json", "metadata.json", *OVERLAYS]
-)
+@pytest.mark.parametrize("name", ["train.json", "inference.json", "metadata.json", *OVERLAYS])
 def test_has_no_duplicate_key_and_no_positional_id(name):
     for text in _strings(_load(name)):
         assert "#" not in text
@@ -54,7 +52,9 @@ def test_overlay_touches_only_ids_that_exist(name):
         assert key in train, f"{name} sets {key}, which train.json does not have"
 
 
-@pytest.mark.parametrize("key", ["network_def", "network", "inferer", "num_channels", "num_classes"])
+@pytest.mark.parametrize(
+    "key", ["network_def", "network", "inferer", "num_channels", "num_classes"]
+)
 def test_inference_repeats_training(key):
     assert _load("inference.json")[key] == _load("train.json")[key]
 
@@ -83,7 +83,11 @@ def test_metadata_fits_the_network():
 
 @pytest.mark.parametrize(
     ("files", "kind"),
-    [(["train.json"], "train"), (["train.json", "member.json"], "train"), (["inference.json"], "infer")],
+    [
+        (["train.json"], "train"),
+        (["train.json", "member.json"], "train"),
+        (["inference.json"], "infer"),
+    ],
 )
 def test_has_the_properties_monai_asks_for(files, kind, phantom, tmp_path, monkeypatch):
     monkeypatch.chdir(BUNDLE.parents[1])
@@ -94,7 +98,11 @@ def test_has_the_properties_monai_asks_for(files, kind, phantom, tmp_path, monke
         workflow_type=kind,
         output_dir=str(tmp_path / "run"),
         **({"initialize": []} | (phantom if kind == "train" else {})),
-        **({"dataset_dir": str(tmp_path / "images")} if kind == "infer" else {"online_teacher": False}),
+        **(
+            {"dataset_dir": str(tmp_path / "images")}
+            if kind == "infer"
+            else {"online_teacher": False}
+        ),
         **({"distillation_weight": 0} if kind == "train" else {}),
     )
     workflow.initialize()

@@ -22,7 +22,11 @@ def test_trains_distils_judges_and_reports(finished_run, run_bundle, small):
     for name in ["members/member_0/model.pt", "members/member_1/model.pt", "report/index.html"]:
         assert (output_dir / name).is_file()
     metrics = json.loads((output_dir / "report" / "metrics.json").read_text())
-    assert (metrics["dataset"], metrics["split"], metrics["num_cases"]) == ("fundus_phantom", "test", 4)
+    assert (metrics["dataset"], metrics["split"], metrics["num_cases"]) == (
+        "fundus_phantom",
+        "test",
+        4,
+    )
     assert list(metrics["methods"]) == METHODS
     for method in metrics["methods"].values():
         assert {"dice", "mcc", "ece", "brier", "nll"} <= set(method)
@@ -65,7 +69,9 @@ def test_finished_run_is_evaluated_on_another_data_set(finished_run, run_bundle,
 
     output_dir, _ = finished_run
     other = tmp_path / "other"
-    manifest = fundus_phantom(other, image_size=64, num_train=1, num_validation=1, num_test=1, seed=5)
+    manifest = fundus_phantom(
+        other, image_size=64, num_train=1, num_validation=1, num_test=1, seed=5
+    )
     run_bundle(
         "run",
         ("train.json", "evaluate.json"),
@@ -122,7 +128,9 @@ def test_teacher_in_the_loop_needs_no_soft_labels(finished_run, run_bundle, smal
     assert (tmp_path / "online" / "models" / "model.pt").is_file()
 
 
-def test_one_member_by_itself_is_the_member_of_the_whole_job(finished_run, run_bundle, small, tmp_path):
+def test_one_member_by_itself_is_the_member_of_the_whole_job(
+    finished_run, run_bundle, small, tmp_path
+):
     output_dir, _ = finished_run
     single = {k: v for k, v in small.items() if k != "num_epochs"}
     run_bundle(
@@ -133,7 +141,9 @@ def test_one_member_by_itself_is_the_member_of_the_whole_job(finished_run, run_b
     assert all(torch.equal(whole[name], alone[name]) for name in whole)
 
 
-def test_stale_soft_labels_are_written_again_with_a_reason(finished_run, run_bundle, small, tmp_path):
+def test_stale_soft_labels_are_written_again_with_a_reason(
+    finished_run, run_bundle, small, tmp_path
+):
     output_dir, _ = finished_run
     run_bundle(
         **{**small, "temperature": 3.0},

@@ -1,0 +1,133 @@
+"""What a step of distillation costs beside a supervised step of the same network.
+
+Three trainings of the bundle's student on its phantom, measured side by side in one process: on
+labels, from stored soft labels, and with the five members run in every step. Each round times a
+block of steps of every row, in turn, so that a machine whose speed drifts slows all of them; the
+ratio is the median over rounds of the ratios within a round. Loading and augmentation count.
+
+    python benchmarks/step_cost.py [--rounds 9] [--steps 10]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+from monai.utils import set_determinism
+
+from medkd.ensembles import SoftLabelStore, TeacherEnsemble
+from medkd.files import sha256_of
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RESULTS = REPOSITORY / "benchmarks" / "results"
+NUM_MEMBERS = 5
+
+
+class Row:
+    """One training, advanced a block of steps at a time."""
+
+    def __init__(self, folder: Path, **overrides: Any) -> None:  # noqa: ANN401
+        config = ConfigParser.load_config_file(REPOSITORY / "bundles" / "end_kl" / "train.json")
+        parser = ConfigParser(config)
+        parser.update(
+            {"dataset_dir": str(folder / "data"), "soft_labels_dir": str(folder / "labels")}
+        )
+        parser.update(
+            {"train::handlers": [], "num_epochs": 1, "steps_per_epoch": 10_000, **overrides}
+        )
+        self.parser = parser
+        set_determinism(seed=0)
+        self.trainer = parser.get_parsed_content("train::trainer")
+        self.batches = iter(parser.get_parsed_content("train::dataloader"))
+
+    def seconds(self, steps: int) -> float:
+        """Advance, and say how long a step took."""
+        start = time.perf_counter()
+        for _ in range(steps):
+            self.trainer._iteration(self.trainer, next(self.batches))
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return (time.perf_counter() - start) / steps
+
+
+def main() -> None:
+    """Measure and write benchmarks/results/step_cost.md."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=10)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        labels = Row(folder, distillation_weight=0)
+        write_random_soft_labels(labels, folder)
+        stored = Row(folder)
+        online = Row(folder, online_teacher=True, teacher=None)
+        online.trainer.teacher = untrained_teacher(online.parser)
+        rows = {
+            "labels only": labels,
+            "stored soft labels": stored,
+            f"{NUM_MEMBERS} members in every step": online,
+        }
+        taken = measure(rows, rounds=options.rounds, steps=options.steps)
+    report(taken)
+
+
+def write_random_soft_labels(row: Row, folder: Path) -> None:
+    """Soft labels of the right shape; what they say has no bearing on what they cost."""
+    store = SoftLabelStore(folder / "labels")
+    store.open_for({"benchmark": "step_cost"})
+    generator = torch.Generator().manual_seed(0)
+    transform = row.parser.get_parsed_content("validate::preprocessing")
+    for case in row.parser.get_parsed_content("train::cases"):
+        size = transform(dict(case))["image"].shape[1:]
+        probs = torch.rand(2, *size, generator=generator).softmax(dim=0)
+        store.write(case["case_id"], probs, source_sha256=sha256_of(case["image"]))
+
+
+def untrained_teacher(parser: ConfigParser) -> TeacherEnsemble:
+    """Members of the bundle's architecture; weights have no bearing on cost either."""
+    members = []
+    for _ in range(NUM_MEMBERS):
+        fresh = ConfigParser(parser.get())
+        members.append(fresh.get_parsed_content("member_def"))
+    return TeacherEnsemble(members, temperature=2.0).to(parser.get_parsed_content("device"))
+
+
+def measure(rows: dict[str, Row], *, rounds: int, steps: int) -> dict[str, list[float]]:
+    """Seconds a step, a value a round and row; the first round warms up and is not counted."""
+    taken: dict[str, list[float]] = {name: [] for name in rows}
+    for number in range(rounds + 1):
+        for name, row in rows.items():
+            seconds = row.seconds(steps)
+            if number > 0:
+                taken[name].append(seconds)
+    return taken
+
+
+def report(taken: dict[str, list[float]]) -> None:
+    """Write and print the table."""
+    base = next(iter(taken.values()))
+    lines = ["| | seconds a step (median) | ratio (median, min - max) |", "|---|---|---|"]
+    for name, seconds in taken.items():
+        ratios = [mine / theirs for mine, theirs in zip(seconds, base, strict=True)]
+        lines.append(
+            f"| {name} | {statistics.median(seconds):.3f} | {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f} - {max(ratios):.2f}) |"
+        )
+    threads = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
+    text = "\n".join(lines) + f"\n\n{threads}, {len(base)} rounds.\n"
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "step_cost.md").write_text(text, encoding="utf-8")
+    (RESULTS / "step_cost.json").write_text(json.dumps(taken, indent=1) + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""One look for all figures: fonts, inks, and colors that color-blind readers can tell apart."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+
+    from medkd.reports.evaluation_results import MethodResult
+
+__all__ = [
+    "CLASS_COLORS",
+    "ERROR_COLORS",
+    "FIGURE_WIDTH",
+    "INK",
+    "MUTED",
+    "UNSCORED",
+    "MethodStyle",
+    "hide_frame",
+    "method_styles",
+    "render",
+]
+
+FIGURE_WIDTH = 11.5
+"""Width of a full-width figure, in inches."""
+
+INK = "#1f2933"
+MUTED = "#6b7785"
+UNSCORED = "#e9ecef"
+"""Pixels outside the mask."""
+
+_GRID = "#e3e7eb"
+_DPI = 160
+
+# M. Okabe, K. Ito. Color universal design, 2008; the yellow is left out, too faint on white.
+_PALETTE = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#4b3f91", "#999933", "#000000")
+_KNOWN = {"single": "#7b8794", "deep_ensemble": "#0072b2", "student": "#d55e00"}
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "*")
+
+CLASS_COLORS = (
+    "#17202a",
+    "#f5f7fa",
+    "#e69f00",
+    "#56b4e9",
+    "#009e73",
+    "#d55e00",
+    "#cc79a7",
+    "#f0e442",
+)
+"""By class index, the background first; classes beyond the last start again at the third."""
+
+ERROR_COLORS = {
+    "correct": "#f1f3f5",
+    "false positive": "#ff8c1a",
+    "missed": "#3fa9ff",
+    "wrong class": "#f06eb4",
+}
+"""Errors stand out from what is right, and from one another in hue and in lightness."""
+
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 7,
+    "axes.labelsize": 9,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": "#b5bec8",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": _GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": "#b5bec8",
+    "ytick.color": "#b5bec8",
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.6,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    """How a method is drawn in every figure and marked in every table."""
+
+    color: str
+    marker: str
+
+
+def method_styles(methods: Sequence[MethodResult]) -> dict[str, MethodStyle]:
+    """Color and marker of each method.
+
+    Args:
+        methods: those of the report.
+
+    Returns:
+        By method name: fixed for ``single``, ``deep_ensemble`` and ``student``, by position for
+        others. Up to eleven methods are distinct.
+    """
+    others = [method.name for method in methods if method.name not in _KNOWN]
+    colors = {**_KNOWN, **{name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(others)}}
+    return {
+        method.name: MethodStyle(colors[method.name], _MARKERS[i % len(_MARKERS)])
+        for i, method in enumerate(methods)
+    }
+
+
+def render(draw: Callable[[Figure], None], *, width: float, height: float) -> bytes:
+    """Draw a figure in the report's style, without touching matplotlib's global state for long.
+
+    Args:
+        draw: fills the figure.
+        width: in inches.
+        height: in inches.
+
+    Returns:
+        The PNG file's content, the same for the same drawing.
+    """
+    buffer = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure)
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def hide_frame(axes: Axes) -> None:
+    """Leave only what is drawn: no ticks, spines or grid."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,165 @@
+"""Reliability diagrams: is a method right as often as it is confident?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medkd.reports.figure_style import FIGURE_WIDTH, MUTED, method_styles, render
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from medkd.functional import ReliabilityBins
+    from medkd.reports.evaluation_results import EvaluationResults
+
+__all__ = ["plot_reliability"]
+
+_MAX_COLUMNS = 4
+_PANEL_WIDTH = FIGURE_WIDTH / 3
+_PANEL_HEIGHT = 4.9
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """Bins of all cases together, as arrays of ``num_bins``; NaN where a bin is empty."""
+
+    share: np.ndarray
+    accuracy: np.ndarray
+    confidence: np.ndarray
+    error: float
+    total: int
+
+
+def plot_reliability(results: EvaluationResults, region: str) -> bytes:
+    """One diagram a method, with the share of pixels in each bin below it on a log scale.
+
+    Args:
+        results: what to show.
+        region: a key of ``results.regions``; methods without bins there are left out.
+
+    Returns:
+        Content of the PNG file.
+
+    Raises:
+        ValueError: if no method has a pixel in the region.
+    """
+    curves = {
+        method.name: curve
+        for method in results.methods
+        if (curve := _curve(method.reliability.get(region))) is not None
+    }
+    if not curves:
+        raise ValueError(f"Expected `reliability` of {region} in some method, but got none.")
+    titles = {method.name: method.title for method in results.methods}
+    styles = method_styles(results.methods)
+    low = _lowest(curves, len(results.class_names))
+    num_columns = min(len(curves), _MAX_COLUMNS)
+    num_rows = -(-len(curves) // num_columns)
+    panel_width = min(_PANEL_WIDTH, FIGURE_WIDTH / num_columns)
+
+    def draw(figure: Figure) -> None:
+        grid = figure.add_gridspec(num_rows, num_columns)
+        for index, (name, curve) in enumerate(curves.items()):
+            cell = grid[divmod(index, num_columns)].subgridspec(2, 1, height_ratios=(3.4, 1))
+            above = figure.add_subplot(cell[0])
+            below = figure.add_subplot(cell[1])
+            _draw_curve(above, curve, styles[name].color, low)
+            _draw_shares(below, curve, styles[name].color, low)
+            above.set_title(titles[name])
+            if index % num_columns == 0:
+                above.set_ylabel("accuracy")
+                below.set_ylabel("% of pixels")
+
+    height = num_rows * _PANEL_HEIGHT * panel_width / _PANEL_WIDTH
+    return render(draw, width=num_columns * panel_width, height=height)
+
+
+def _curve(bins: ReliabilityBins | None) -> _Curve | None:
+    if bins is None:
+        return None
+    pooled = bins.pooled()
+    count = pooled.count[0].cpu().double().numpy()
+    correct = pooled.correct[0].cpu().double().numpy()
+    confidence_sum = pooled.confidence_sum[0].cpu().numpy()
+    if count.sum() == 0:
+        return None
+    known = np.where(count > 0, count, np.nan)
+    return _Curve(
+        share=100 * count / count.sum(),
+        accuracy=correct / known,
+        confidence=confidence_sum / known,
+        error=float(np.abs(correct - confidence_sum).sum() / count.sum()),
+        total=int(count.sum()),
+    )
+
+
+def _lowest(curves: dict[str, _Curve], num_classes: int) -> float:
+    """Where the axes begin: no top class is less likely than one in ``num_classes``."""
+    accuracy = min(float(np.nanmin(curve.accuracy)) for curve in curves.values())
+    confidence = min(float(np.nanmin(curve.confidence)) for curve in curves.values())
+    lowest = min(1 / num_classes, accuracy, confidence)
+    return max(0.0, np.floor(lowest * 10) / 10)
+
+
+def _draw_curve(axes: Axes, curve: _Curve, color: str, low: float) -> None:
+    filled = np.isfinite(curve.accuracy)
+    confidence, accuracy = curve.confidence[filled], curve.accuracy[filled]
+    axes.plot([low, 1], [low, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    axes.fill_between(confidence, confidence, accuracy, color=color, alpha=0.18, linewidth=0)
+    axes.plot(confidence, accuracy, color=color, marker="o", markersize=5, markeredgecolor="white")
+    _note(axes, 0.04, 0.96, "too cautious", vertical="top")
+    _note(axes, 0.97, 0.04, "too confident", horizontal="right")
+    axes.text(
+        0.04,
+        0.86,
+        f"ECE {curve.error:.4f}\n{_short(curve.total)} pixels",
+        transform=axes.transAxes,
+        verticalalignment="top",
+        fontsize=9.5,
+    )
+    margin = 0.02 * (1 - low)
+    axes.set(xlim=(low - margin, 1 + margin), ylim=(low - margin, 1 + margin), aspect="equal")
+    axes.set_xticks(np.linspace(low, 1, 6), labels=[])
+    axes.set_yticks(np.linspace(low, 1, 6), labels=[f"{v:.2g}" for v in np.linspace(low, 1, 6)])
+
+
+def _draw_shares(axes: Axes, curve: _Curve, color: str, low: float) -> None:
+    num_bins = len(curve.share)
+    edges = np.arange(num_bins) / num_bins
+    axes.bar(edges, curve.share, width=0.88 / num_bins, align="edge", color=color, alpha=0.55)
+    margin = 0.02 * (1 - low)
+    positive = curve.share[curve.share > 0]
+    floor = 10 ** np.floor(np.log10(positive.min()))
+    axes.set(xlim=(low - margin, 1 + margin), yscale="log", ylim=(floor, 150), xlabel="confidence")
+    ticks = [10**power for power in range(int(np.log10(floor)), 3)]
+    axes.set_yticks(ticks[:: -(-len(ticks) // 4)])
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.minorticks_off()
+    axes.set_xticks(np.linspace(low, 1, 6), labels=[f"{v:.2g}" for v in np.linspace(low, 1, 6)])
+
+
+def _note(
+    axes: Axes, x: float, y: float, text: str, *, horizontal: str = "left", vertical: str = "bottom"
+) -> None:
+    axes.text(
+        x,
+        y,
+        text,
+        transform=axes.transAxes,
+        horizontalalignment=horizontal,
+        verticalalignment=vertical,
+        fontsize=8.5,
+        fontstyle="italic",
+        color=MUTED,
+    )
+
+
+def _short(count: int) -> str:
+    for size, letter in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {letter}"
+    return str(count)

@@ -1,0 +1,138 @@
+"""All figures of a report, drawn in memory before anything is written."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medkd.reports.case_figure import plot_case
+from medkd.reports.case_scores_figure import plot_case_scores
+from medkd.reports.figure_style import FIGURE_WIDTH
+from medkd.reports.reliability_figure import plot_reliability
+from medkd.reports.training_figure import curve_names, plot_training_curves
+
+if TYPE_CHECKING:
+    from medkd.reports.evaluation_results import CasePicture, EvaluationResults
+
+__all__ = ["ReportFigure", "draw_figures"]
+
+_PAGE_PIXELS = 1080
+_PNG_WIDTH = slice(16, 20)
+
+# Background makes every method look calibrated: the diagram of all pixels would say nothing.
+_NOT_DRAWN = "_all"
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """One figure of the page.
+
+    Attributes:
+        file_name: of the PNG file beside the page.
+        section: where on the page it stands: ``cases``, ``reliability``, ``training`` or
+            ``pictures``.
+        title: its heading.
+        caption: how to read it.
+        png: the file's content.
+    """
+
+    file_name: str
+    section: str
+    title: str
+    caption: str
+    png: bytes
+
+    @property
+    def page_width(self) -> int:
+        """Pixels on the page; a figure of full width takes all of it."""
+        (pixels,) = struct.unpack(">I", self.png[_PNG_WIDTH])
+        return round(pixels * _PAGE_PIXELS / (FIGURE_WIDTH * 160))
+
+
+def draw_figures(results: EvaluationResults) -> list[ReportFigure]:
+    """Draw whatever the results have something for.
+
+    Args:
+        results: what to show.
+
+    Returns:
+        Figures in the order of the page.
+    """
+    return [
+        _case_scores(results),
+        *_reliability(results),
+        *_training(results),
+        *(_picture(results, picture, i + 1) for i, picture in enumerate(results.pictures)),
+    ]
+
+
+def _case_scores(results: EvaluationResults) -> ReportFigure:
+    return ReportFigure(
+        file_name="dice_by_case.png",
+        section="cases",
+        title="Dice, case by case",
+        caption="Cases from worst to best. A thin line joins the methods' results for one case, so "
+        "a method that wins on average but fails on some case is seen. Note where the axis begins.",
+        png=plot_case_scores(results),
+    )
+
+
+def _reliability(results: EvaluationResults) -> list[ReportFigure]:
+    regions = [
+        region
+        for region, ending in results.regions.items()
+        if ending != _NOT_DRAWN and _has_pixels(results, region)
+    ]
+    return [
+        ReportFigure(
+            file_name=f"reliability_{_slug(region)}.png",
+            section="reliability",
+            title=f"Reliability: {region}",
+            caption="Of the pixels predicted with some confidence, the share that is right. On the "
+            "dashed line, confidence can be taken at its word; below it, the method is too "
+            "confident. The bars say how many pixels each point stands for, on a logarithmic "
+            "scale. ECE here is that of all cases' pixels together; the table averages over cases.",
+            png=plot_reliability(results, region),
+        )
+        for region in regions
+    ]
+
+
+def _has_pixels(results: EvaluationResults, region: str) -> bool:
+    return any(
+        region in method.reliability and int(method.reliability[region].count.sum()) > 0
+        for method in results.methods
+    )
+
+
+def _training(results: EvaluationResults) -> list[ReportFigure]:
+    if not curve_names(results.histories):
+        return []
+    return [
+        ReportFigure(
+            file_name="training_curves.png",
+            section="training",
+            title="Training curves",
+            caption="The training loss is what is minimized; losses of networks that are trained "
+            "on different terms cannot be compared with each other. Validation scores can.",
+            png=plot_training_curves(results),
+        )
+    ]
+
+
+def _picture(results: EvaluationResults, picture: CasePicture, number: int) -> ReportFigure:
+    return ReportFigure(
+        file_name=f"case_{number}_{_slug(picture.title)}.png",
+        section="pictures",
+        title=f"{picture.title.capitalize()} case: {picture.case_id}",
+        caption="Errors are drawn over the dimmed image. Uncertainty is the entropy of the "
+        "prediction, on one scale for all cases and methods: good uncertainty is bright where the "
+        "errors are.",
+        png=plot_case(results, picture),
+    )
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "figure"

@@ -1,0 +1,143 @@
+"""What the table says, in plain words made from its numbers, whichever way they point."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from medkd.reports.case_statistics import case_statistics, paired_difference
+
+if TYPE_CHECKING:
+    from medkd.reports.evaluation_results import EvaluationResults, MethodResult
+
+__all__ = ["summary_statement"]
+
+_REFERENCES = ("deep_ensemble", "single")
+_DIGITS = 4
+_FEW_CASES = 20
+
+
+def summary_statement(results: EvaluationResults) -> list[str]:
+    """A paragraph for each student (each method whose name begins with ``student``).
+
+    It compares the student with the methods ``deep_ensemble`` and ``single``, as far as they are
+    there: Dice case by case, ECE and NLL, time and parameters. Then it says how far the numbers
+    carry. Better and worse are worded alike.
+
+    Args:
+        results: what to put into words.
+
+    Returns:
+        Paragraphs of plain text; without a student, or without a method to compare it with, only
+        the one that says how far the numbers carry.
+    """
+    references = [method for name in _REFERENCES if (method := results.method(name)) is not None]
+    students = [method for method in results.methods if method.name.startswith("student")]
+    paragraphs = [_compared(results, student, references) for student in students if references]
+    return [*paragraphs, _caution(results)]
+
+
+def _compared(
+    results: EvaluationResults, student: MethodResult, references: list[MethodResult]
+) -> str:
+    ending = results.regions[results.main_region]
+    sentences = [
+        _dice_sentence(student, references, f"dice{ending}"),
+        _calibration_sentence(student, references, f"ece{ending}", "calibration error (ECE)"),
+        _calibration_sentence(student, references, f"nll{ending}", "negative log-likelihood (NLL)"),
+        _cost_sentence(student, references[0]),
+    ]
+    return " ".join(sentences)
+
+
+def _dice_sentence(student: MethodResult, references: list[MethodResult], metric: str) -> str:
+    mean = _mean(student, metric)
+    if math.isnan(mean):
+        return f"The {student.title} has no Dice on any case."
+    parts = [_dice_against(student, reference, metric) for reference in references]
+    return f"The {student.title} reaches a mean Dice of {mean:.{_DIGITS}f}: {' and '.join(parts)}."
+
+
+def _dice_against(student: MethodResult, reference: MethodResult, metric: str) -> str:
+    paired = paired_difference(student, reference, metric)
+    num_cases, mean = paired.difference.num_cases, paired.difference.mean
+    if num_cases == 0:
+        return f"not comparable with the {reference.title}"
+    theirs = f"the {reference.title}'s {_mean(reference, metric):.{_DIGITS}f}"
+    counts = f"higher in {paired.num_higher} and lower in {paired.num_lower} of {num_cases} cases"
+    if num_cases == 1:
+        counts = "on the one case"
+    if round(mean, _DIGITS) == 0:
+        return f"level with {theirs} ({counts})"
+    side = "above" if mean > 0 else "below"
+    return f"{abs(mean):.{_DIGITS}f} {side} {theirs} ({counts})"
+
+
+def _calibration_sentence(
+    student: MethodResult, references: list[MethodResult], metric: str, title: str
+) -> str:
+    mean = _mean(student, metric)
+    if math.isnan(mean):
+        return f"It has no {title}."
+    parts = [_calibration_against(mean, reference, metric) for reference in references]
+    return f"Its {title} of {mean:.{_DIGITS}f} is {' and '.join(parts)}."
+
+
+def _calibration_against(mean: float, reference: MethodResult, metric: str) -> str:
+    theirs = _mean(reference, metric)
+    if math.isnan(theirs):
+        return f"not comparable with the {reference.title}'s"
+    name = f"the {reference.title}'s {theirs:.{_DIGITS}f}"
+    difference = round(mean, _DIGITS) - round(theirs, _DIGITS)
+    if difference == 0:
+        return f"the same as {name}"
+    return f"{'lower (better)' if difference < 0 else 'higher (worse)'} than {name}"
+
+
+def _cost_sentence(student: MethodResult, reference: MethodResult) -> str:
+    share = student.num_parameters / max(reference.num_parameters, 1)
+    parameters = f"it has {share:.0%} of its parameters"
+    if share > 1:
+        parameters = f"it has {share:.1f} times its parameters"
+    seconds = case_statistics(student.seconds_per_case.values()).mean
+    theirs = case_statistics(reference.seconds_per_case.values()).mean
+    if not (seconds > 0 and theirs > 0):
+        return f"Compared with the {reference.title}, {parameters}."
+    times = f"{seconds:.3g} against {theirs:.3g} seconds per case"
+    return f"It {_speed(theirs / seconds)} the {reference.title} ({times}), and {parameters}."
+
+
+def _speed(ratio: float) -> str:
+    if round(ratio, 1) == 1:
+        return "takes as long as"
+    if ratio > 1:
+        return f"is {ratio:.1f} times as fast as"
+    return f"takes {1 / ratio:.1f} times as long as"
+
+
+def _caution(results: EvaluationResults) -> str:
+    num_cases = len(results.case_ids)
+    if num_cases == 1:
+        return "This is one case: it says nothing about how scores vary from case to case."
+    parts = ["The spread given with a mean is the standard deviation over cases."]
+    student, ensemble = results.method("student"), results.method("deep_ensemble")
+    if student is not None and ensemble is not None:
+        ending = results.regions[results.main_region]
+        paired = paired_difference(student, ensemble, f"dice{ending}").difference
+        if math.isfinite(paired.std):
+            parts.append(
+                f"Case by case, the Dice of the {student.title} minus that of the "
+                f"{ensemble.title} is {_signed(paired.mean)} ± {paired.std:.{_DIGITS}f}."
+            )
+    if num_cases < _FEW_CASES:
+        parts.append(f"With {num_cases} cases, small differences may be chance.")
+    return " ".join(parts)
+
+
+def _signed(value: float) -> str:
+    """With a typeset minus."""
+    return f"{value:+.{_DIGITS}f}".replace("-", "−")  # noqa: RUF001
+
+
+def _mean(method: MethodResult, metric: str) -> float:
+    return case_statistics(method.values(metric).values()).mean
