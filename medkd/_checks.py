@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_at_least",
     "check_batch",
+    "check_distillation_weight",
     "check_label",
     "check_mask",
     "check_members",
@@ -86,6 +87,20 @@ def check_at_least(value: int, minimum: int, name: str) -> None:
         raise TypeError(f"Expected `{name}` to be an int, but got {type(value).__name__}.")
     if value < minimum:
         raise ValueError(f"Expected `{name}` to be at least {minimum}, but got {value}.")
+
+
+def check_distillation_weight(weight: float, distillation_loss: object) -> None:
+    """Raise unless ``weight`` is in ``[0, 1]``, and there is a loss if it is above zero."""
+    if not 0.0 <= weight <= 1.0:
+        raise ValueError(
+            "Expected `distillation_weight` to be between 0 (labels only) and 1 (soft labels "
+            f"only), but got {weight}."
+        )
+    if weight > 0 and distillation_loss is None:
+        raise ValueError(
+            "Expected `distillation_loss` when `distillation_weight` is above zero, but got None "
+            f"with a weight of {weight}."
+        )
 
 
 def _check_tensor(tensor: object, name: str) -> None:

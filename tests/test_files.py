@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import subprocess
 import sys
@@ -147,8 +148,6 @@ class TestAtomicWrite:
 
 @pytest.mark.parametrize("size", [0, 3, (1 << 20) + 1])
 def test_sha256_of_any_size(tmp_path, size):
-    import hashlib
-
     content = np.random.default_rng(0).bytes(size)
     (tmp_path / "data").write_bytes(content)
     assert sha256_of(tmp_path / "data") == hashlib.sha256(content).hexdigest()

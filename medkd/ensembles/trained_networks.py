@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from monai.bundle.config_parser import ConfigParser
 
+from medkd._checks import check_at_least
 from medkd.ensembles.teacher_ensemble import TeacherEnsemble
 from medkd.files import sha256_of
 from medkd.networks import load_weights
@@ -58,10 +59,12 @@ def load_members(
         ValueError: if ``num_members`` is below one, or weights do not fit.
         FileNotFoundError: if a member is missing or not finished.
     """
-    if num_members < 1:
-        raise ValueError(f"Expected `num_members` to be at least 1, but got {num_members}.")
+    check_at_least(num_members, 1, "num_members")
     folders = [member_dir(members_dir, m) for m in range(num_members)]
-    return [load_network(f / "config.json", f / "model.pt", device=device) for f in folders]
+    return [
+        load_network(f / "config.json", f / "model.pt", network_id="member_def", device=device)
+        for f in folders
+    ]
 
 
 def load_teacher(
@@ -115,14 +118,19 @@ def count_members(members_dir: str | Path) -> int:
 
 
 def load_network(
-    config_file: str | Path, model_file: str | Path, *, device: str | torch.device = "cpu"
+    config_file: str | Path,
+    model_file: str | Path,
+    *,
+    network_id: str = "network_def",
+    device: str | torch.device = "cpu",
 ) -> nn.Module:
     """Load a trained network in the architecture that its run's configuration states.
 
     Args:
-        config_file: the ``config.json`` of the run, whose ``network_def`` is built. A
-            configuration is code to MONAI: load only what you trained or trust.
+        config_file: the ``config.json`` of the run. A configuration is code to MONAI: load only
+            what you trained or trust.
         model_file: its weights.
+        network_id: the id in it that is built.
         device: where the network is put.
 
     Returns:
@@ -139,6 +147,6 @@ def load_network(
                 "check --output_dir and --num_members."
             )
     parser = ConfigParser(ConfigParser.load_config_file(config_file))
-    network: nn.Module = parser.get_parsed_content("network_def")
+    network: nn.Module = parser.get_parsed_content(network_id)
     load_weights(network, model_file)
     return network.to(device).eval()

@@ -53,10 +53,10 @@ def load_state(path: str | Path, *, map_location: str | torch.device = "cpu") ->
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"Expected a file of weights at {path}, but there is none.")
+    # Read here, so that what goes wrong below is the content's fault and not the disk's.
+    content = io.BytesIO(Path(path).read_bytes())
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except OSError:
-        raise
+        return torch.load(content, map_location=map_location, weights_only=True)
     except Exception as error:  # on damaged bytes torch raises KeyError, struct.error and more
         raise ValueError(
             f"Expected {path} to hold weights only, but it cannot be read as such: it is damaged, "

@@ -1,1 +1,23 @@
-""""""
+"""What a run has shown: tables, figures, and one HTML page for the person who decides."""
+
+from medkd.reports.case_figure import plot_case
+from medkd.reports.case_scores_figure import plot_case_scores
+from medkd.reports.evaluation_results import CasePicture, EvaluationResults, MethodResult
+from medkd.reports.reliability_figure import plot_reliability
+from medkd.reports.summary_statement import summary_statement
+from medkd.reports.tables import format_table
+from medkd.reports.training_figure import plot_training_curves
+from medkd.reports.write_report import write_report
+
+__all__ = [
+    "CasePicture",
+    "EvaluationResults",
+    "MethodResult",
+    "format_table",
+    "plot_case",
+    "plot_case_scores",
+    "plot_reliability",
+    "plot_training_curves",
+    "summary_statement",
+    "write_report",
+]

@@ -19,7 +19,6 @@ from medkd.reports.case_overlays import (
 from medkd.reports.figure_style import (
     ERROR_COLORS,
     FIGURE_WIDTH,
-    INK,
     MUTED,
     UNSCORED,
     hide_frame,
@@ -37,8 +36,9 @@ __all__ = ["plot_case"]
 
 _COLUMNS = 4
 _TALLEST, _FLATTEST = 1.6, 0.3
-_LEGEND_HEIGHT = 0.75
+_PANEL_WIDTH, _TITLE_HEIGHT, _KEY_HEIGHT = 2.72, 0.3, 0.55
 _BINARY = 2
+_KEY_COLUMNS = 6
 
 
 def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
@@ -58,28 +58,27 @@ def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
     num_rows = max(len(picture.methods), 2)
     height, width = picture.label.shape
     ratio = min(max(height / width, _FLATTEST), _TALLEST)
-    panel_height = FIGURE_WIDTH / _COLUMNS * 0.96 * ratio + 0.3
+    panel_height = _PANEL_WIDTH * ratio + _TITLE_HEIGHT
+    heights = [*([panel_height] * num_rows), _KEY_HEIGHT]
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(num_rows, _COLUMNS, squeeze=False)
+        grid = figure.add_gridspec(num_rows + 1, _COLUMNS, height_ratios=heights)
+        panels = np.array(
+            [
+                [figure.add_subplot(grid[row, column]) for column in range(_COLUMNS)]
+                for row in range(num_rows)
+            ]
+        )
         for axes in panels.flat:
             hide_frame(axes)
         _draw_case(panels[:2, 0], picture)
-        for index, name in enumerate(picture.methods):
-            uncertainty = _draw_method(panels[index, 1:], results, picture, name)
-            if index == 0:
-                for axes, title in zip(panels[0, 1:], _TITLES, strict=True):
-                    axes.set_title(title)
+        for row, name in zip(panels[:, 1:], picture.methods, strict=False):
+            uncertainty = _draw_method(row, results, picture, name)
         if picture.methods:
-            bar = figure.colorbar(uncertainty, ax=panels[:, -1], shrink=0.85, aspect=30, pad=0.03)
-            bar.set_label("uncertainty (nats)")
-            bar.outline.set_visible(False)
-        _draw_legend(figure, results, picture)
+            _draw_scale(figure.add_subplot(grid[-1, -1]), uncertainty)
+        _draw_key(figure.add_subplot(grid[-1, :-1]), results, picture)
 
-    return render(draw, width=FIGURE_WIDTH, height=num_rows * panel_height + _LEGEND_HEIGHT)
-
-
-_TITLES = ("prediction", "errors", "uncertainty")
+    return render(draw, width=FIGURE_WIDTH, height=sum(heights))
 
 
 def _draw_case(panels: np.ndarray, picture: CasePicture) -> None:
@@ -95,7 +94,7 @@ def _draw_method(
     prediction, uncertainty = picture.methods[name]
     panels[0].imshow(class_picture(prediction, picture.mask), interpolation_stage="rgba")
     panels[1].imshow(error_picture(picture.image, picture.label, prediction, picture.mask))
-    _name_row(panels[0], results, picture.case_id, name)
+    _name_row(panels, results, picture.case_id, name)
     hidden = np.zeros_like(uncertainty, dtype=bool) if picture.mask is None else ~picture.mask
     colors = colormaps["magma"].with_extremes(bad=UNSCORED)
     return panels[2].imshow(
@@ -106,15 +105,24 @@ def _draw_method(
     )
 
 
-def _name_row(axes: Axes, results: EvaluationResults, case_id: str, name: str) -> None:
+def _name_row(panels: np.ndarray, results: EvaluationResults, case_id: str, name: str) -> None:
     method = results.method(name)
     dice = float("nan") if method is None else method.values("dice").get(case_id, float("nan"))
-    score = "" if math.isnan(dice) else f"   Dice {dice:.3f}"
-    title = name if method is None else method.title
-    axes.set_ylabel(f"{title}{score}", color=INK, fontsize=10, fontweight="bold", labelpad=6)
+    panels[0].set_title(f"{name if method is None else method.title}: prediction")
+    panels[1].set_title("errors" if math.isnan(dice) else f"errors (Dice {dice:.3f})")
+    panels[2].set_title("uncertainty")
 
 
-def _draw_legend(figure: Figure, results: EvaluationResults, picture: CasePicture) -> None:
+def _draw_scale(axes: Axes, uncertainty: AxesImage) -> None:
+    hide_frame(axes)
+    place = axes.inset_axes((0.04, 0.62, 0.92, 0.3))
+    bar = axes.figure.colorbar(uncertainty, cax=place, orientation="horizontal")
+    bar.set_label("uncertainty (nats)", labelpad=1)
+    bar.outline.set_visible(False)
+
+
+def _draw_key(axes: Axes, results: EvaluationResults, picture: CasePicture) -> None:
+    hide_frame(axes)
     is_binary = len(results.class_names) == _BINARY
     kinds = [kind for kind in ERROR_COLORS if not (is_binary and kind == "wrong class")]
     entries = [_patch(ERROR_COLORS[kind], kind) for kind in kinds]
@@ -123,7 +131,7 @@ def _draw_legend(figure: Figure, results: EvaluationResults, picture: CasePictur
         entries += [_patch(class_color(int(c)), _class_name(results, int(c))) for c in shown]
     if picture.mask is not None:
         entries.append(_patch(UNSCORED, "not scored"))
-    figure.legend(handles=entries, loc="outside lower center", ncols=min(len(entries), 6))
+    axes.legend(handles=entries, loc="center", ncols=min(len(entries), _KEY_COLUMNS))
 
 
 def _patch(color: str, text: str) -> Patch:

@@ -25,6 +25,7 @@ _HEIGHT = 3.9
 _MAX_LABELS = 40
 _MAX_LABEL_LENGTH = 16
 _DODGE = 0.55
+_LEGEND_COLUMNS = 6
 
 
 def plot_case_scores(results: EvaluationResults, *, metric: str = "dice") -> bytes:
@@ -44,9 +45,11 @@ def plot_case_scores(results: EvaluationResults, *, metric: str = "dice") -> byt
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=widths)
         _draw_cases(left, results, case_ids, metric)
         _draw_means(right, results, metric)
-        left.set_title(f"{score_title(metric)} of each case", loc="left")
-        left.legend(loc="lower right", ncols=min(5, len(results.methods)))
-        right.set_title("mean ± spread", loc="left")
+        left.set_ylabel(score_title(metric))
+        right.set_title("mean ± spread", loc="left", fontweight="normal", color=MUTED)
+        handles, titles = left.get_legend_handles_labels()
+        columns = min(_LEGEND_COLUMNS, len(titles))
+        figure.legend(handles, titles, loc="outside upper left", ncols=columns)
 
     return render(draw, width=FIGURE_WIDTH, height=_HEIGHT)
 
@@ -97,14 +100,13 @@ def _draw_cases(
         )
     axes.grid(visible=False, axis="x")
     axes.set_xlim(-0.6, len(case_ids) - 0.4)
-    # Room for the legend below the marks.
-    axes.margins(y=0.18)
+    axes.margins(y=0.08)
     if len(case_ids) > _MAX_LABELS:
         axes.set_xlabel(f"{len(case_ids)} cases, worst to best")
         axes.set_xticks([])
         return
     labels = [_shortened(case_id) for case_id in case_ids]
-    is_crowded = len(case_ids) * max(map(len, labels)) > 90  # noqa: PLR2004 - letters in a line
+    is_crowded = len(case_ids) * max(map(len, labels)) > 90
     axes.set_xticks(
         range(len(case_ids)),
         labels=labels,

@@ -60,7 +60,7 @@ def case_statistics(values: Iterable[float]) -> CaseStatistics:
     """
     known = [float(value) for value in values if not math.isnan(value)]
     mean = math.fsum(known) / len(known) if known else math.nan
-    if len(known) < 2 or not math.isfinite(mean):  # noqa: PLR2004 - a spread needs two
+    if len(known) < 2 or not math.isfinite(mean):
         return CaseStatistics(mean, math.nan, len(known))
     squares = math.fsum((value - mean) ** 2 for value in known)
     return CaseStatistics(mean, math.sqrt(squares / (len(known) - 1)), len(known))

@@ -120,7 +120,7 @@ class EvaluationResults:
         names = [method.name for method in self.methods]
         if len(set(names)) < len(names):
             raise ValueError(f"Expected `methods` to have distinct names, but got {names}.")
-        if len(self.class_names) < 2:  # noqa: PLR2004 - background and something
+        if len(self.class_names) < 2:
             raise ValueError(
                 f"Expected `class_names` of two classes or more, but got {list(self.class_names)}."
             )
@@ -149,7 +149,7 @@ class EvaluationResults:
 
 
 def _check_size(picture: np.ndarray, shapes: tuple[tuple[int, ...], ...], name: str) -> None:
-    if picture.shape not in shapes or len(shapes[0]) != 2:  # noqa: PLR2004 - height and width
+    if picture.shape not in shapes or len(shapes[0]) != 2:
         expected = " or ".join(str(shape) for shape in shapes)
         raise ValueError(
             f"Expected `{name}` of a 2-D case to be of shape {expected}, "

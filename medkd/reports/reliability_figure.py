@@ -20,7 +20,7 @@ __all__ = ["plot_reliability"]
 
 _MAX_COLUMNS = 4
 _PANEL_WIDTH = FIGURE_WIDTH / 3
-_PANEL_HEIGHT = 4.9
+_PANEL_HEIGHT = 5.0
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _draw_curve(axes: Axes, curve: _Curve, color: str, low: float) -> None:
         fontsize=9.5,
     )
     margin = 0.02 * (1 - low)
-    axes.set(xlim=(low - margin, 1 + margin), ylim=(low - margin, 1 + margin), aspect="equal")
+    axes.set(xlim=(low - margin, 1 + margin), ylim=(low - margin, 1 + margin))
     axes.set_xticks(np.linspace(low, 1, 6), labels=[])
     axes.set_yticks(np.linspace(low, 1, 6), labels=[f"{v:.2g}" for v in np.linspace(low, 1, 6)])
 
@@ -133,7 +133,7 @@ def _draw_shares(axes: Axes, curve: _Curve, color: str, low: float) -> None:
     axes.bar(edges, curve.share, width=0.88 / num_bins, align="edge", color=color, alpha=0.55)
     margin = 0.02 * (1 - low)
     positive = curve.share[curve.share > 0]
-    floor = 10 ** np.floor(np.log10(positive.min()))
+    floor = 10 ** np.floor(np.log10(positive.min() / 2))
     axes.set(xlim=(low - margin, 1 + margin), yscale="log", ylim=(floor, 150), xlabel="confidence")
     ticks = [10**power for power in range(int(np.log10(floor)), 3)]
     axes.set_yticks(ticks[:: -(-len(ticks) // 4)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from medkd.reports.case_figure import plot_case
 from medkd.reports.case_scores_figure import plot_case_scores
-from medkd.reports.figure_style import FIGURE_WIDTH
+from medkd.reports.figure_style import DPI, FIGURE_WIDTH
 from medkd.reports.reliability_figure import plot_reliability
 from medkd.reports.training_figure import curve_names, plot_training_curves
 
@@ -23,6 +23,12 @@ _PNG_WIDTH = slice(16, 20)
 
 # Background makes every method look calibrated: the diagram of all pixels would say nothing.
 _NOT_DRAWN = "_all"
+_RELIABILITY = (
+    "Of the pixels predicted with some confidence, the share that is right. On the dashed line, "
+    "confidence can be taken at its word; below it, the method is too confident. The bars are the "
+    "share of pixels that each point stands for, on a logarithmic scale. The ECE here is that of "
+    "all cases' pixels together; the tables average over cases."
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class ReportFigure:
     def page_width(self) -> int:
         """Pixels on the page; a figure of full width takes all of it."""
         (pixels,) = struct.unpack(">I", self.png[_PNG_WIDTH])
-        return round(pixels * _PAGE_PIXELS / (FIGURE_WIDTH * 160))
+        return round(pixels * _PAGE_PIXELS / (FIGURE_WIDTH * DPI))
 
 
 def draw_figures(results: EvaluationResults) -> list[ReportFigure]:
@@ -72,7 +78,7 @@ def _case_scores(results: EvaluationResults) -> ReportFigure:
     return ReportFigure(
         file_name="dice_by_case.png",
         section="cases",
-        title="Dice, case by case",
+        title="Dice of every case",
         caption="Cases from worst to best. A thin line joins the methods' results for one case, so "
         "a method that wins on average but fails on some case is seen. Note where the axis begins.",
         png=plot_case_scores(results),
@@ -85,18 +91,16 @@ def _reliability(results: EvaluationResults) -> list[ReportFigure]:
         for region, ending in results.regions.items()
         if ending != _NOT_DRAWN and _has_pixels(results, region)
     ]
+    captions = [_RELIABILITY, *("Read as above." for _ in regions[1:])]
     return [
         ReportFigure(
             file_name=f"reliability_{_slug(region)}.png",
             section="reliability",
             title=f"Reliability: {region}",
-            caption="Of the pixels predicted with some confidence, the share that is right. On the "
-            "dashed line, confidence can be taken at its word; below it, the method is too "
-            "confident. The bars say how many pixels each point stands for, on a logarithmic "
-            "scale. ECE here is that of all cases' pixels together; the table averages over cases.",
+            caption=caption,
             png=plot_reliability(results, region),
         )
-        for region in regions
+        for region, caption in zip(regions, captions, strict=True)
     ]
 
 
@@ -114,7 +118,7 @@ def _training(results: EvaluationResults) -> list[ReportFigure]:
         ReportFigure(
             file_name="training_curves.png",
             section="training",
-            title="Training curves",
+            title="Losses, validation scores and learning rate",
             caption="The training loss is what is minimized; losses of networks that are trained "
             "on different terms cannot be compared with each other. Validation scores can.",
             png=plot_training_curves(results),

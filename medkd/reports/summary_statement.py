@@ -79,19 +79,23 @@ def _calibration_sentence(
     mean = _mean(student, metric)
     if math.isnan(mean):
         return f"It has no {title}."
-    parts = [_calibration_against(mean, reference, metric) for reference in references]
+    verdicts: dict[str, list[str]] = {}
+    for reference in references:
+        theirs = _mean(reference, metric)
+        value = "" if math.isnan(theirs) else f" {theirs:.{_DIGITS}f}"
+        verdicts.setdefault(_verdict(mean, theirs), []).append(f"the {reference.title}'s{value}")
+    parts = [f"{verdict} {' and '.join(names)}" for verdict, names in verdicts.items()]
     return f"Its {title} of {mean:.{_DIGITS}f} is {' and '.join(parts)}."
 
 
-def _calibration_against(mean: float, reference: MethodResult, metric: str) -> str:
-    theirs = _mean(reference, metric)
+def _verdict(mean: float, theirs: float) -> str:
+    """How a score that is better low compares, on the digits shown."""
     if math.isnan(theirs):
-        return f"not comparable with the {reference.title}'s"
-    name = f"the {reference.title}'s {theirs:.{_DIGITS}f}"
+        return "not comparable with"
     difference = round(mean, _DIGITS) - round(theirs, _DIGITS)
     if difference == 0:
-        return f"the same as {name}"
-    return f"{'lower (better)' if difference < 0 else 'higher (worse)'} than {name}"
+        return "the same as"
+    return "lower (better) than" if difference < 0 else "higher (worse) than"
 
 
 def _cost_sentence(student: MethodResult, reference: MethodResult) -> str:

@@ -155,7 +155,7 @@ def _column(
 def _best(values: Sequence[float], *, higher_is_better: bool) -> float | None:
     """The best value; ``None`` if there is nothing to tell apart."""
     finite = [value for value in values if math.isfinite(value)]
-    if len(set(finite)) < 2:  # noqa: PLR2004 - a comparison needs two
+    if len(set(finite)) < 2:
         return None
     return max(finite) if higher_is_better else min(finite)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_training_curves"]
 
-_COLUMNS = 3
+_COLUMNS = (3, 4)
 _ROW_HEIGHT = 2.75
 _KNOWN_COLORS = {"member": "#0072b2", "student": "#d55e00"}
 _OTHER_COLORS = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b8794", "#4b3f91")
@@ -48,7 +48,8 @@ def plot_training_curves(results: EvaluationResults) -> bytes:
         raise ValueError("Expected `histories` with a quantity over epochs, but got none.")
     groups = [_group(network) for network in results.histories]
     colors = _colors(groups)
-    num_columns = min(_COLUMNS, len(quantities))
+    # The width that leaves the fewest places of the last row empty.
+    num_columns = min(_COLUMNS, key=lambda columns: -len(quantities) % columns)
     num_rows = -(-len(quantities) // num_columns)
 
     def draw(figure: Figure) -> None:
@@ -63,8 +64,7 @@ def plot_training_curves(results: EvaluationResults) -> bytes:
                 _draw_line(axes, rows, quantity, color=colors[group], is_alone=is_alone)
         _draw_legend(figure, groups, colors)
 
-    width = FIGURE_WIDTH * num_columns / _COLUMNS
-    return render(draw, width=width, height=num_rows * _ROW_HEIGHT + 0.35)
+    return render(draw, width=FIGURE_WIDTH, height=num_rows * _ROW_HEIGHT + 0.35)
 
 
 def curve_names(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:

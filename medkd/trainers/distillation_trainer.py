@@ -12,6 +12,8 @@ from monai.engines.workflow import Workflow
 from monai.utils.enums import CommonKeys
 from torch import nn
 
+from medkd._checks import check_distillation_weight
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -69,16 +71,7 @@ class DistillationTrainer(SupervisedTrainer):
         max_grad_norm: float | None = None,
         **kwargs: Any,  # noqa: ANN401 - handed to MONAI's engine
     ) -> None:
-        if not 0.0 <= distillation_weight <= 1.0:
-            raise ValueError(
-                "Expected `distillation_weight` to be between 0 (labels only) and 1 (soft labels "
-                f"only), but got {distillation_weight}."
-            )
-        if distillation_weight > 0 and distillation_loss is None:
-            raise ValueError(
-                "Expected `distillation_loss` when `distillation_weight` is above zero, but got "
-                f"None with a weight of {distillation_weight}."
-            )
+        check_distillation_weight(distillation_weight, distillation_loss)
         if kwargs.get("accumulation_steps", 1) != 1:
             raise ValueError(
                 "Expected `accumulation_steps` to be 1, for every step of this trainer updates the "
@@ -116,10 +109,8 @@ class DistillationTrainer(SupervisedTrainer):
             output[CommonKeys.LOSS] = self._weighted(terms)
             engine.fire_event(IterationEvents.LOSS_COMPLETED)
         self._step(engine, output[CommonKeys.LOSS])
-        output["loss_terms"] = {name: term.detach() for name, term in terms.items()}
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
-        # Not `output`: decollation and postprocessing put something else in its place.
-        return engine.state.output
+        return _with_terms(engine.state.output, terms)
 
     def _on_device(self, tensor: torch.Tensor) -> torch.Tensor:
         # Plain tensors: MetaTensor's bookkeeping costs more than a small network's operations.
@@ -170,6 +161,16 @@ class DistillationTrainer(SupervisedTrainer):
         else:
             scaler.step(engine.optimizer)
             scaler.update()
+
+
+def _with_terms(output: Any, terms: dict[str, torch.Tensor]) -> Any:  # noqa: ANN401 - as the engine's
+    """The engine's output, which decollation may have made a list, with the terms in it.
+
+    They are added last, for decollation would split their dictionary as if it were a batch.
+    """
+    for case in output if isinstance(output, list) else [output]:
+        case["loss_terms"] = {name: term.detach() for name, term in terms.items()}
+    return output
 
 
 def _heads(

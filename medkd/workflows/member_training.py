@@ -10,6 +10,7 @@ from typing import Any
 from monai.bundle.config_parser import ConfigParser
 from monai.bundle.workflows import ConfigWorkflow
 
+from medkd._checks import check_at_least
 from medkd.ensembles import member_dir
 from medkd.files import atomic_write
 from medkd.workflows.running_configuration import running_parser
@@ -32,8 +33,7 @@ def train_members(*, bundle_root: str | Path, members_dir: str | Path, num_membe
     Raises:
         ValueError: if ``num_members`` is below one, or a member was trained with other settings.
     """
-    if num_members < 1:
-        raise ValueError(f"Expected `num_members` to be at least 1, but got {num_members}.")
+    check_at_least(num_members, 1, "num_members")
     overlay = ConfigParser.load_config_file(Path(bundle_root) / "member.json")
     base = {k: v for k, v in running_parser().get().items() if k != ConfigParser.meta_key}
     configs = {member_dir(members_dir, m): _merged(base, overlay, m) for m in range(num_members)}

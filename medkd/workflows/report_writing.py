@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from monai.transforms.compose import Compose
 
-from medkd.data import load_cases, read_manifest
 from medkd.ensembles import load_members, load_network, member_dir
 from medkd.predictors import NetworkPredictor
 from medkd.reports import EvaluationResults, MethodResult, format_table, write_report
@@ -33,9 +32,10 @@ _log = logging.getLogger(__name__)
 
 def evaluate_run(
     *,
-    manifest: str | Path,
-    dataset_dir: str | Path,
+    dataset: str,
+    class_names: Sequence[str],
     split: str,
+    cases: Sequence[Mapping[str, Any]],
     members_dir: str | Path,
     num_members: int,
     student_config: str | Path,
@@ -53,9 +53,10 @@ def evaluate_run(
     There are many arguments because each is an id of the bundle that a user may override.
 
     Args:
-        manifest: of the data set, which may be another than the one trained on.
-        dataset_dir: its folder.
-        split: which cases.
+        dataset: the name of the data set, which may be another than the one trained on.
+        class_names: by class index, the background first.
+        split: the name of the split.
+        cases: its cases, ``case_id`` and files.
         members_dir: the folder of the trained members.
         num_members: how many of them.
         student_config: the ``config.json`` of the run that trained the student.
@@ -72,8 +73,6 @@ def evaluate_run(
         FileNotFoundError: if a member or the student is not trained.
         ValueError: if weights do not fit their network, or a case cannot be used.
     """
-    description = read_manifest(manifest)
-    items = load_cases(manifest, dataset_dir, split=split)
     network = load_network(student_config, model_file, device=device)
     members = NetworkPredictor(
         load_members(members_dir, num_members, device=device), inferer, amp=amp
@@ -81,7 +80,7 @@ def evaluate_run(
     student = NetworkPredictor([network], inferer, amp=amp)
     transform = Compose(list(transforms))
     scored = evaluate_cases(
-        items, transform=transform, members=members, student=student, device=device
+        cases, transform=transform, members=members, student=student, device=device
     )
     parameters = {
         "single": members.num_parameters // num_members,
@@ -90,14 +89,14 @@ def evaluate_run(
     }
     dice = {case_id: row["dice"] for case_id, row in scored["student"].scores.items()}
     results = EvaluationResults(
-        dataset=description.name,
+        dataset=dataset,
         split=split,
         methods=[_result(name, scored[name], parameters[name]) for name in scored],
-        class_names=list(description.labels),
+        class_names=class_names,
         settings={name: str(value) for name, value in settings.items()},
         histories=_histories(members_dir, num_members, training_dir),
         pictures=pictures_of(
-            items, dice, transform=transform, members=members, student=student, device=device
+            cases, dice, transform=transform, members=members, student=student, device=device
         ),
     )
     page = write_report(results, report_dir)

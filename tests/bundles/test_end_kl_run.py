@@ -11,6 +11,11 @@ from PIL import Image
 METHODS = ["single", "deep_ensemble", "student"]
 
 
+def _read(path):
+    with Image.open(path) as picture:
+        return np.array(picture)
+
+
 @pytest.fixture
 def finished_run(run_bundle, small, tmp_path, capsys):
     run_bundle(**small, output_dir=str(tmp_path / "run"))
@@ -103,11 +108,10 @@ def test_folder_of_images_is_segmented(finished_run, run_bundle, phantom_dir):
     images = sorted((phantom_dir / "images").iterdir())
     for image in images:
         maps = {
-            name: np.array(Image.open(output_dir / "predictions" / f"{image.stem}_{name}.png"))
+            name: _read(output_dir / "predictions" / f"{image.stem}_{name}.png")
             for name in ("segmentation", "probability", "uncertainty")
         }
-        size = Image.open(image).size
-        assert all(values.shape == size[::-1] for values in maps.values())
+        assert all(values.shape == _read(image).shape[:2] for values in maps.values())
         assert set(np.unique(maps["segmentation"])) <= {0, 255}
         assert maps["probability"].dtype == maps["uncertainty"].dtype == np.uint16
         # A pixel is segmented where its probability is above one half, and not where below.

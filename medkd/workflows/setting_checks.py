@@ -1,0 +1,41 @@
+"""What can be known to be wrong before hours are spent on training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from medkd._checks import check_at_least, check_distillation_weight
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import nn
+
+__all__ = ["check_settings"]
+
+
+def check_settings(
+    *,
+    num_members: int,
+    distillation_weight: float,
+    distillation_loss: nn.Module | None,
+    cases: Sequence[Sequence[Mapping[str, Any]]],
+) -> None:
+    """Refuse settings and data that the last stage would stumble over after the first has run.
+
+    Evaluating the arguments is most of the check: the loss is built, so its temperature is looked
+    at, and the cases of every split are listed, so each of their files is there.
+
+    Args:
+        num_members: at least one.
+        distillation_weight: in ``[0, 1]``.
+        distillation_loss: needed if the weight is above zero.
+        cases: of the splits that the run will read, none of them empty.
+
+    Raises:
+        ValueError: if a number is out of its range, or the loss is missing.
+    """
+    check_at_least(num_members, 1, "num_members")
+    check_distillation_weight(distillation_weight, distillation_loss)
+    if not all(cases):
+        raise ValueError("Expected every split that is read to have a case, but got an empty one.")

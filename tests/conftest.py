@@ -1,0 +1,14 @@
+"""What holds for every test."""
+
+import pytest
+import torch
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that need an accelerator are left out where there is none."""
+    if torch.cuda.is_available():
+        return
+    skip = pytest.mark.skip(reason="needs an accelerator")
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(skip)

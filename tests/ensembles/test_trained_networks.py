@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from medkd.ensembles import (
+    count_members,
+    load_members,
+    load_network,
+    load_teacher,
+    member_dir,
+    member_weights_sha256,
+)
+from medkd.networks import save_weights
+
+FEATURES = [4, 6]
+
+
+def definition(features):
+    return {
+        "width": features,
+        "network_def": {
+            "_target_": "UNet",
+            "spatial_dims": 2,
+            "in_channels": 1,
+            "out_channels": 2,
+            "channels": ["@width", 8],
+            "strides": [2],
+            "norm": "batch",
+        },
+    }
+
+
+@pytest.fixture
+def members_dir(tmp_path):
+    """Two members of different width, as two bundle runs leave them."""
+    torch.manual_seed(0)
+    for m, features in enumerate(FEATURES):
+        folder = member_dir(tmp_path, m)
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(definition(features)))
+        network = ConfigParser(definition(features)).get_parsed_content("network_def")
+        save_weights(network, folder / "model.pt")
+    return tmp_path
+
+
+def test_members_are_loaded_each_in_its_own_architecture(members_dir):
+    members = load_members(members_dir, 2)
+    assert [member.channels[0] for member in members] == FEATURES
+    assert not any(module.training for member in members for module in member.modules())
+    for m, member in enumerate(members):
+        saved = torch.load(member_dir(members_dir, m) / "model.pt", weights_only=True)
+        assert all(torch.equal(value, saved[name]) for name, value in member.state_dict().items())
+
+
+def test_teacher_is_the_mean_of_the_members(members_dir):
+    teacher = load_teacher(members_dir, 2, temperature=2.0)
+    image = torch.randn(1, 1, 8, 6, generator=torch.Generator().manual_seed(1))
+    expected = sum((m(image) / 2).softmax(dim=1) for m in load_members(members_dir, 2)) / 2
+    torch.testing.assert_close(teacher(image), expected)
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+
+
+def test_ensemble_is_identified_by_its_weights(members_dir):
+    before = member_weights_sha256(members_dir, 2)
+    assert len(set(before)) == 2
+    save_weights(torch.nn.Conv2d(1, 2, 1), member_dir(members_dir, 1) / "model.pt")
+    after = member_weights_sha256(members_dir, 2)
+    assert (after[0], after[1] != before[1]) == (before[0], True)
+
+
+def test_members_are_counted_without_a_gap(members_dir):
+    assert count_members(members_dir) == 2
+    member_dir(members_dir, 3).mkdir()
+    save_weights(torch.nn.Conv2d(1, 2, 1), member_dir(members_dir, 3) / "model.pt")
+    assert count_members(members_dir) == 2
+    assert count_members(members_dir / "nothing") == 0
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.pt"])
+def test_rejects_a_member_that_is_not_finished(members_dir, name):
+    path = member_dir(members_dir, 1) / name
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=f"a trained network, but there is no {path}. Run"):
+        load_members(members_dir, 2)
+
+
+def test_rejects_weights_of_another_architecture(members_dir):
+    wide, narrow = member_dir(members_dir, 1), member_dir(members_dir, 0)
+    with pytest.raises(ValueError, match=r"model\.pt to hold weights of this UNet, but"):
+        load_network(narrow / "config.json", wide / "model.pt")
+
+
+@pytest.mark.parametrize("num_members", [0, -1])
+def test_rejects_no_members(members_dir, num_members):
+    with pytest.raises(ValueError, match=f"`num_members` to be at least 1, but got {num_members}"):
+        load_members(members_dir, num_members)

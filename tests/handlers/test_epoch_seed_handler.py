@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from monai.data import Dataset
+from monai.transforms import Compose, RandFlipd, RandScaleIntensityd
+
+from medkd.handlers import EpochSeedHandler
+
+
+def draws_of(seed, epochs, first=1):
+    """What every source of random numbers gives in each epoch, after some use of all of them."""
+    transform = Compose([RandFlipd("image", prob=0.5), RandScaleIntensityd("image", 0.5, prob=1.0)])
+    dataset = Dataset([{"image": torch.arange(1.0, 7.0).view(1, 2, 3)}], transform)
+    engine = Engine(lambda *_: None)
+    EpochSeedHandler(seed, dataset).attach(engine)
+    found = []
+
+    @engine.on(Events.STARTED)
+    def start():
+        engine.state.epoch = first - 1
+        torch.rand(first), np.random.rand(first), random.random(), dataset[0]
+
+    @engine.on(Events.ITERATION_COMPLETED)
+    def draw():
+        numbers = [torch.rand(1).item(), np.random.rand(), random.random()]
+        found.append((*numbers, *dataset[0]["image"].flatten().tolist()))
+
+    engine.run([0], max_epochs=epochs)
+    return found
+
+
+def test_an_epoch_depends_on_its_seed_and_number_alone():
+    straight = draws_of(5, epochs=4)
+    assert draws_of(5, epochs=4) == straight
+    assert draws_of(5, epochs=4, first=3) == straight[2:]
+
+
+def test_epochs_and_seeds_differ_in_every_source():
+    streams = [*draws_of(5, epochs=3), *draws_of(6, epochs=3), *draws_of(0, epochs=3)]
+    for source in zip(*streams, strict=True):
+        assert len(set(source)) == len(streams)
+
+
+def test_takes_seeds_of_any_size():
+    assert draws_of(2**40, epochs=1) != draws_of(2**40 + 1, epochs=1)
+
+
+def test_rejects_a_negative_seed():
+    with pytest.raises(ValueError, match="`seed` to be zero or more, but got -1"):
+        EpochSeedHandler(-1, Dataset([]))
