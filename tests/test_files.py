@@ -32,6 +32,13 @@ def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def write_half(path, error):
+    with atomic_write(path, "w") as file:
+        file.write("half")
+        file.flush()
+        raise error
+
+
 class TestAtomicWrite:
     def test_replaces_the_whole_content(self, tmp_path):
         path = tmp_path / "deep" / "er" / "data.bin"
@@ -59,16 +66,14 @@ class TestAtomicWrite:
     def test_keeps_the_old_content_when_the_block_fails(self, tmp_path, error):
         path = tmp_path / "note.txt"
         path.write_text("old")
-        with pytest.raises(error, match="stop"), atomic_write(path, "w") as file:
-            file.write("half")
-            raise error("stop")
+        with pytest.raises(error, match="stop"):
+            write_half(path, error("stop"))
         assert path.read_text() == "old"
         assert names_in(tmp_path) == ["note.txt"]
 
     def test_leaves_nothing_when_a_new_file_fails(self, tmp_path):
-        with pytest.raises(ValueError, match="stop"), atomic_write(tmp_path / "a.txt", "w") as file:
-            file.write("half")
-            raise ValueError("stop")
+        with pytest.raises(ValueError, match="stop"):
+            write_half(tmp_path / "a.txt", ValueError("stop"))
         assert names_in(tmp_path) == []
 
     def test_has_the_permissions_of_any_new_file(self, tmp_path):
@@ -83,7 +88,9 @@ class TestAtomicWrite:
         assert modes == [0o640, 0o640]
 
     @pytest.mark.parametrize(
-        "write", ["file.write(bytes(8192))", "np.save(file, np.zeros(8192))"], ids=["bytes", "numpy"]
+        "write",
+        ["file.write(bytes(8192))", "np.save(file, np.zeros(8192))"],
+        ids=["bytes", "numpy"],
     )
     def test_full_disk_is_one_error_that_names_the_file(self, tmp_path, write):
         path = tmp_path / "data.bin"

@@ -38,7 +38,7 @@ _COLUMNS = 4
 _TALLEST, _FLATTEST = 1.6, 0.3
 _PANEL_WIDTH, _TITLE_HEIGHT, _KEY_HEIGHT = 2.72, 0.3, 0.55
 _BINARY = 2
-_KEY_COLUMNS = 6
+_MAX_CLASSES = 7
 
 
 def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
@@ -125,13 +125,16 @@ def _draw_key(axes: Axes, results: EvaluationResults, picture: CasePicture) -> N
     hide_frame(axes)
     is_binary = len(results.class_names) == _BINARY
     kinds = [kind for kind in ERROR_COLORS if not (is_binary and kind == "wrong class")]
-    entries = [_patch(ERROR_COLORS[kind], kind) for kind in kinds]
-    if not is_binary:
-        shown = np.unique(picture.label[picture.label > 0])
-        entries += [_patch(class_color(int(c)), _class_name(results, int(c))) for c in shown]
+    errors = [_patch(ERROR_COLORS[kind], kind) for kind in kinds]
     if picture.mask is not None:
-        entries.append(_patch(UNSCORED, "not scored"))
-    axes.legend(handles=entries, loc="center", ncols=min(len(entries), _KEY_COLUMNS))
+        errors.append(_patch(UNSCORED, "not scored"))
+    place = "center" if is_binary else "upper center"
+    legend = axes.legend(handles=errors, loc=place, ncols=len(errors))
+    if not is_binary:
+        axes.add_artist(legend)  # a second legend replaces the first otherwise
+        shown = np.unique(picture.label[picture.label > 0])[:_MAX_CLASSES]
+        classes = [_patch(class_color(int(c)), _class_name(results, int(c))) for c in shown]
+        axes.legend(handles=classes, loc="lower center", ncols=max(len(classes), 1))
 
 
 def _patch(color: str, text: str) -> Patch:

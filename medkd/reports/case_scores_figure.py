@@ -26,6 +26,7 @@ _MAX_LABELS = 40
 _MAX_LABEL_LENGTH = 16
 _DODGE = 0.55
 _LEGEND_COLUMNS = 6
+_MAX_NUMBERS = 6
 
 
 def plot_case_scores(results: EvaluationResults, *, metric: str = "dice") -> bytes:
@@ -41,7 +42,7 @@ def plot_case_scores(results: EvaluationResults, *, metric: str = "dice") -> byt
     case_ids = sorted_case_ids(results, metric)
 
     def draw(figure: Figure) -> None:
-        widths = (4.6, max(1.0, 0.28 * len(results.methods)))
+        widths = (4.6, max(1.0, 0.25 * len(results.methods)))
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=widths)
         _draw_cases(left, results, case_ids, metric)
         _draw_means(right, results, metric)
@@ -134,6 +135,8 @@ def _draw_means(axes: Axes, results: EvaluationResults, metric: str) -> None:
             capsize=4,
             linewidth=1.4,
         )
+        if len(results.methods) > _MAX_NUMBERS:
+            continue
         axes.annotate(
             f"{statistics.mean:.3f}",
             (index, statistics.mean),

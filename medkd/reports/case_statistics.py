@@ -55,8 +55,8 @@ def case_statistics(values: Iterable[float]) -> CaseStatistics:
         Both, and how many cases they are from.
 
     Example:
-        >>> case_statistics([0.5, 0.7, float("nan")])
-        CaseStatistics(mean=0.6, std=0.1414213562373095, num_cases=2)
+        >>> case_statistics([1.0, 2.0, 3.0, float("nan")])
+        CaseStatistics(mean=2.0, std=1.0, num_cases=3)
     """
     known = [float(value) for value in values if not math.isnan(value)]
     mean = math.fsum(known) / len(known) if known else math.nan

@@ -53,14 +53,15 @@ _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "*")
 CLASS_COLORS = (
     "#17202a",
     "#f5f7fa",
-    "#e69f00",
-    "#56b4e9",
     "#009e73",
-    "#d55e00",
-    "#cc79a7",
     "#f0e442",
+    "#9d7be0",
+    "#a0522d",
+    "#8fe3dd",
+    "#5c7a29",
 )
-"""By class index, the background first; classes beyond the last start again at the third."""
+"""By class index, the background first; classes beyond the last start again at the third. None is
+like one of the error colors, which stand beside them."""
 
 ERROR_COLORS = {
     "correct": "#9c9c9c",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from medkd.reports.figure_style import method_styles
 from medkd.reports.score_columns import SCORES
-from medkd.reports.tables import NO_VALUE, main_columns, region_columns
+from medkd.reports.tables import NO_VALUE, main_columns, region_columns, seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,6 +120,6 @@ def _cell(cell: TableCell) -> str:
 def _case_row(method: MethodResult, case_id: str, ending: str) -> str:
     scores = [method.scores[case_id].get(f"{score.metric}{ending}", math.nan) for score in SCORES]
     texts = [f"{value:.4f}" if math.isfinite(value) else NO_VALUE for value in scores]
-    texts.append(f"{method.seconds_per_case[case_id]:.3g}")
+    texts.append(seconds_text(method.seconds_per_case[case_id]))
     cells = "".join(f"<td>{text}</td>" for text in texts)
     return f"<tr><th>{escape(case_id)}</th><th>{escape(method.title)}</th>{cells}</tr>"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from medkd.reports.figure_style import FIGURE_WIDTH, MUTED, method_styles, render
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from medkd.functional import ReliabilityBins
     from medkd.reports.evaluation_results import EvaluationResults
 
-__all__ = ["plot_reliability"]
+__all__ = ["ReliabilityCurve", "plot_reliability", "pooled_curve"]
 
 _MAX_COLUMNS = 4
 _PANEL_WIDTH = FIGURE_WIDTH / 3
@@ -24,8 +25,16 @@ _PANEL_HEIGHT = 5.0
 
 
 @dataclass(frozen=True)
-class _Curve:
-    """Bins of all cases together, as arrays of ``num_bins``; NaN where a bin is empty."""
+class ReliabilityCurve:
+    """What one diagram shows: the bins of all cases together.
+
+    Attributes:
+        share: percent of the pixels in each bin, ``(num_bins,)``.
+        accuracy: share of them that is right, in ``[0, 1]``; NaN in an empty bin.
+        confidence: their mean confidence, in ``[0, 1]``; NaN in an empty bin.
+        error: expected calibration error of all pixels together.
+        total: number of pixels.
+    """
 
     share: np.ndarray
     accuracy: np.ndarray
@@ -50,7 +59,7 @@ def plot_reliability(results: EvaluationResults, region: str) -> bytes:
     curves = {
         method.name: curve
         for method in results.methods
-        if (curve := _curve(method.reliability.get(region))) is not None
+        if (curve := pooled_curve(method.reliability.get(region))) is not None
     }
     if not curves:
         raise ValueError(f"Expected `reliability` of {region} in some method, but got none.")
@@ -78,7 +87,15 @@ def plot_reliability(results: EvaluationResults, region: str) -> bytes:
     return render(draw, width=num_columns * panel_width, height=height)
 
 
-def _curve(bins: ReliabilityBins | None) -> _Curve | None:
+def pooled_curve(bins: ReliabilityBins | None) -> ReliabilityCurve | None:
+    """Pool the bins of all cases.
+
+    Args:
+        bins: of ``B`` cases.
+
+    Returns:
+        The curve; ``None`` without bins or without a pixel in them.
+    """
     if bins is None:
         return None
     pooled = bins.pooled()
@@ -88,7 +105,7 @@ def _curve(bins: ReliabilityBins | None) -> _Curve | None:
     if count.sum() == 0:
         return None
     known = np.where(count > 0, count, np.nan)
-    return _Curve(
+    return ReliabilityCurve(
         share=100 * count / count.sum(),
         accuracy=correct / known,
         confidence=confidence_sum / known,
@@ -97,7 +114,7 @@ def _curve(bins: ReliabilityBins | None) -> _Curve | None:
     )
 
 
-def _lowest(curves: dict[str, _Curve], num_classes: int) -> float:
+def _lowest(curves: dict[str, ReliabilityCurve], num_classes: int) -> float:
     """Where the axes begin: no top class is less likely than one in ``num_classes``."""
     accuracy = min(float(np.nanmin(curve.accuracy)) for curve in curves.values())
     confidence = min(float(np.nanmin(curve.confidence)) for curve in curves.values())
@@ -105,7 +122,7 @@ def _lowest(curves: dict[str, _Curve], num_classes: int) -> float:
     return max(0.0, np.floor(lowest * 10) / 10)
 
 
-def _draw_curve(axes: Axes, curve: _Curve, color: str, low: float) -> None:
+def _draw_curve(axes: Axes, curve: ReliabilityCurve, color: str, low: float) -> None:
     filled = np.isfinite(curve.accuracy)
     confidence, accuracy = curve.confidence[filled], curve.accuracy[filled]
     axes.plot([low, 1], [low, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
@@ -123,11 +140,12 @@ def _draw_curve(axes: Axes, curve: _Curve, color: str, low: float) -> None:
     )
     margin = 0.02 * (1 - low)
     axes.set(xlim=(low - margin, 1 + margin), ylim=(low - margin, 1 + margin))
-    axes.set_xticks(np.linspace(low, 1, 6), labels=[])
-    axes.set_yticks(np.linspace(low, 1, 6), labels=[f"{v:.2g}" for v in np.linspace(low, 1, 6)])
+    axes.xaxis.set_major_locator(_unit_ticks())
+    axes.yaxis.set_major_locator(_unit_ticks())
+    axes.tick_params(labelbottom=False)
 
 
-def _draw_shares(axes: Axes, curve: _Curve, color: str, low: float) -> None:
+def _draw_shares(axes: Axes, curve: ReliabilityCurve, color: str, low: float) -> None:
     num_bins = len(curve.share)
     edges = np.arange(num_bins) / num_bins
     axes.bar(edges, curve.share, width=0.88 / num_bins, align="edge", color=color, alpha=0.55)
@@ -139,7 +157,11 @@ def _draw_shares(axes: Axes, curve: _Curve, color: str, low: float) -> None:
     axes.set_yticks(ticks[:: -(-len(ticks) // 4)])
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.minorticks_off()
-    axes.set_xticks(np.linspace(low, 1, 6), labels=[f"{v:.2g}" for v in np.linspace(low, 1, 6)])
+    axes.xaxis.set_major_locator(_unit_ticks())
+
+
+def _unit_ticks() -> MaxNLocator:
+    return MaxNLocator(6, steps=[1, 2, 5, 10])
 
 
 def _note(

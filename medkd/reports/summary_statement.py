@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from medkd.reports.case_statistics import case_statistics, paired_difference
+from medkd.reports.tables import seconds_text
 
 if TYPE_CHECKING:
     from medkd.reports.evaluation_results import EvaluationResults, MethodResult
@@ -99,16 +100,21 @@ def _verdict(mean: float, theirs: float) -> str:
 
 
 def _cost_sentence(student: MethodResult, reference: MethodResult) -> str:
-    share = student.num_parameters / max(reference.num_parameters, 1)
-    parameters = f"it has {share:.0%} of its parameters"
-    if share > 1:
-        parameters = f"it has {share:.1f} times its parameters"
+    parameters = f"it has {_share(student.num_parameters / max(reference.num_parameters, 1))}"
     seconds = case_statistics(student.seconds_per_case.values()).mean
     theirs = case_statistics(reference.seconds_per_case.values()).mean
     if not (seconds > 0 and theirs > 0):
         return f"Compared with the {reference.title}, {parameters}."
-    times = f"{seconds:.3g} against {theirs:.3g} seconds per case"
+    times = f"{seconds_text(seconds)} against {seconds_text(theirs)} seconds per case"
     return f"It {_speed(theirs / seconds)} the {reference.title} ({times}), and {parameters}."
+
+
+def _share(share: float) -> str:
+    if round(share, 2) == 1:
+        return "as many parameters"
+    if share > 1:
+        return f"{share:.1f} times its parameters"
+    return f"{100 * share:.2g}% of its parameters"
 
 
 def _speed(ratio: float) -> str:

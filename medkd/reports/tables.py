@@ -15,13 +15,22 @@ if TYPE_CHECKING:
     from medkd.reports.evaluation_results import EvaluationResults
     from medkd.reports.score_columns import ScoreColumn
 
-__all__ = ["NO_VALUE", "TableCell", "TableColumn", "format_table", "main_columns", "region_columns"]
+__all__ = [
+    "NO_VALUE",
+    "TableCell",
+    "TableColumn",
+    "format_table",
+    "main_columns",
+    "region_columns",
+    "seconds_text",
+]
 
 NO_VALUE = "–"  # noqa: RUF001 - the dash of typeset tables
 """What a table shows where there is no number."""
 
 _SCORE_DIGITS = 4
 _MAX_SECOND_DIGITS = 5
+_WHOLE_SECONDS = 100
 
 
 @dataclass(frozen=True)
@@ -95,8 +104,8 @@ def format_table(results: EvaluationResults) -> str:
         >>> print(format_table(results))
         EYES, test split, 1 case, field of view: mean over cases
         <BLANKLINE>
-        method      Dice     MCC     ECE   Brier     NLL  parameters  s/case
-        student   0.7500  0.7000  0.0200  0.1000  0.2000       1,234   0.500
+        method     Dice     MCC     ECE   Brier     NLL  parameters  s/case
+        student  0.7500  0.7000  0.0200  0.1000  0.2000       1,234   0.500
     """
     columns = main_columns(results)
     titles = ["method", *(column.title for column in columns[:-1]), "s/case"]
@@ -115,6 +124,24 @@ def format_table(results: EvaluationResults) -> str:
     if any(cell.is_best for column in columns for cell in column.cells):
         head += "; * best"
     return "\n".join([head, "", *aligned])
+
+
+def seconds_text(seconds: float) -> str:
+    """A time with three figures, or whole seconds.
+
+    Args:
+        seconds: the time.
+
+    Returns:
+        Text without the unit.
+
+    Example:
+        >>> seconds_text(0.4263), seconds_text(1234.5)
+        ('0.426', '1,234')
+    """
+    if not math.isfinite(seconds):
+        return NO_VALUE
+    return f"{seconds:.3g}" if seconds < _WHOLE_SECONDS else f"{seconds:,.0f}"
 
 
 def _score_column(results: EvaluationResults, score: ScoreColumn, ending: str) -> TableColumn:
@@ -173,7 +200,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return [
         " ".join(
-            [line[0].ljust(widths[0])]
+            [line[0].ljust(widths[0] + 1)]
             + [text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)]
         ).rstrip()
         for line in lines

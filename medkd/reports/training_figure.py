@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from medkd.reports.evaluation_results import EvaluationResults
 
-__all__ = ["plot_training_curves"]
+__all__ = ["curve_names", "plot_training_curves"]
 
 _COLUMNS = (3, 4)
 _ROW_HEIGHT = 2.75
@@ -68,7 +68,14 @@ def plot_training_curves(results: EvaluationResults) -> bytes:
 
 
 def curve_names(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
-    """Quantities with a finite value somewhere: losses first, then validation, the rate last."""
+    """Quantities with a finite value somewhere.
+
+    Args:
+        histories: network name to rows.
+
+    Returns:
+        Losses first, then validation scores, the learning rate last.
+    """
     found: dict[str, None] = {}
     for rows in histories.values():
         for row in rows:

@@ -61,7 +61,9 @@ def test_moves_with_the_image_under_random_transforms(case, spatial):
     for view in views:
         assert torch.equal(view["soft_label"][1:], view["image"].as_tensor())
     first = views[0]["image"].as_tensor()
-    moved = [v for v in views if v["image"].shape != first.shape or not torch.equal(v["image"], first)]
+    moved = [
+        v for v in views if v["image"].shape != first.shape or not torch.equal(v["image"], first)
+    ]
     assert len(moved) > 10
 
 

@@ -22,7 +22,8 @@ FEATURES = [4, 6]
 def definition(features):
     return {
         "width": features,
-        "network_def": {
+        "network_def": "@member_def",
+        "member_def": {
             "_target_": "UNet",
             "spatial_dims": 2,
             "in_channels": 1,

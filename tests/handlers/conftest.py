@@ -49,7 +49,11 @@ def _cases(spatial):
 def _network(spatial, width):
     conv, norm = {2: (nn.Conv2d, nn.BatchNorm2d), 3: (nn.Conv3d, nn.BatchNorm3d)}[len(spatial)]
     return nn.Sequential(
-        conv(1, width, 3, padding=1), norm(width), nn.Dropout(0.3), nn.ReLU(), conv(width, CLASSES, 1)
+        conv(1, width, 3, padding=1),
+        norm(width),
+        nn.Dropout(0.3),
+        nn.ReLU(),
+        conv(width, CLASSES, 1),
     )
 
 
@@ -60,7 +64,7 @@ class _LabelLoss(nn.Module):
 
 @pytest.fixture
 def training(spatial, tmp_path):
-    """``training(name)`` builds everything anew, as another process would; ``name`` is its folder."""
+    """``training(name)`` builds everything anew, as another process would, in a folder ``name``."""
 
     def build(name, width=4):
         folder = tmp_path / name
@@ -121,4 +125,3 @@ def training(spatial, tmp_path):
         )
 
     return build
-

@@ -20,15 +20,19 @@ def draws_of(seed, epochs, first=1):
     EpochSeedHandler(seed, dataset).attach(engine)
     found = []
 
+    def draw_all():
+        legacy = np.random.rand()  # noqa: NPY002 - what MONAI's and users' transforms draw from
+        image = dataset[0]["image"].flatten().tolist()
+        return (torch.rand(1).item(), legacy, random.random(), *image)
+
     @engine.on(Events.STARTED)
     def start():
         engine.state.epoch = first - 1
-        torch.rand(first), np.random.rand(first), random.random(), dataset[0]
+        draw_all()
 
     @engine.on(Events.ITERATION_COMPLETED)
     def draw():
-        numbers = [torch.rand(1).item(), np.random.rand(), random.random()]
-        found.append((*numbers, *dataset[0]["image"].flatten().tolist()))
+        found.append(draw_all())
 
     engine.run([0], max_epochs=epochs)
     return found

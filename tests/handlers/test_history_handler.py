@@ -30,7 +30,9 @@ class TestHistory:
     def test_a_row_is_the_mean_over_the_steps_of_its_epoch(self, tmp_path, optimizer):
         engine = Engine(step)
         HistoryHandler(tmp_path / "history.csv", None, optimizer).attach(engine)
-        engine.add_event_handler(Events.EPOCH_STARTED(once=2), lambda: optimizer.param_groups[0].update(lr=0.25))
+        engine.add_event_handler(
+            Events.EPOCH_STARTED(once=2), lambda: optimizer.param_groups[0].update(lr=0.25)
+        )
         engine.run([1.0, 2.0, 6.0], max_epochs=2)
         row = {"loss": "9.0", "label": "3.0", "distillation": "6.0"}
         assert read(tmp_path / "history.csv") == [

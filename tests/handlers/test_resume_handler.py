@@ -28,9 +28,7 @@ def read_history(run):
 
 
 def assert_same_result(run, straight):
-    first, second = (
-        torch.load(r.folder / "model.pt", weights_only=True) for r in (run, straight)
-    )
+    first, second = (torch.load(r.folder / "model.pt", weights_only=True) for r in (run, straight))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert read_history(run) == read_history(straight)
@@ -91,7 +89,8 @@ class TestResume:
             raise Killed
 
         killed.trainer.add_event_handler(
-            Events.EPOCH_STARTED(once=2), lambda: monkeypatch.setattr(resume_handler, "save_state", kill)
+            Events.EPOCH_STARTED(once=2),
+            lambda: monkeypatch.setattr(resume_handler, "save_state", kill),
         )
         with pytest.raises(Killed):
             killed.trainer.run()
@@ -197,5 +196,7 @@ class TestRejects:
 
 
 def test_is_made_without_touching_a_file(tmp_path):
-    ResumeHandler(tmp_path / "a" / "checkpoint.pt", tmp_path / "b" / "model.pt", torch.nn.Identity(), {})
+    ResumeHandler(
+        tmp_path / "a" / "checkpoint.pt", tmp_path / "b" / "model.pt", torch.nn.Identity(), {}
+    )
     assert list(tmp_path.iterdir()) == []

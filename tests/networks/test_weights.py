@@ -71,7 +71,9 @@ def test_rejects_a_tensor_that_does_not_fit(path, change, sentence):
     save_state(state, path)
     target = network()
     before = values(target)
-    with pytest.raises(ValueError, match=f"Expected {path} to hold weights of this Sequential, {sentence}"):
+    with pytest.raises(
+        ValueError, match=f"Expected {path} to hold weights of this Sequential, {sentence}"
+    ):
         load_weights(target, path)
     assert same(values(target), before)
 
@@ -81,12 +83,16 @@ def test_rejects_another_architecture_and_counts_the_faults(path):
     target = network()
     before = values(target)
     # Two tensors of the first layer, four of the norm, one of the last layer; three are named.
-    with pytest.raises(ValueError, match=r"0\.weight has .*; .*; .* \(and 4 more\): it was trained"):
+    with pytest.raises(
+        ValueError, match=r"0\.weight has .*; .*; .* \(and 4 more\): it was trained"
+    ):
         load_weights(target, path)
     assert same(values(target), before)
 
 
-@pytest.mark.parametrize("state", [[torch.zeros(2)], {"network": {}}, 3], ids=["list", "nested", "int"])
+@pytest.mark.parametrize(
+    "state", [[torch.zeros(2)], {"network": {}}, 3], ids=["list", "nested", "int"]
+)
 def test_rejects_what_is_no_state(state, path):
     with pytest.raises(ValueError, match=r"0\.weight is missing"):
         check_state(network(), state, path)

@@ -5,68 +5,99 @@ import pytest
 import torch
 
 from medkd.functional import reliability_bins
-from medkd.reports import CasePicture, EvaluationResults, MethodResult
+from medkd.reports import CasePicture, EvaluationResults, MethodResult, write_report
 
-METRICS = tuple(f"{m}{r}" for r in ("", "_all", "_band") for m in ("ece", "brier", "nll"))
-METRICS = ("dice", "mcc", *METRICS)
-
-
-def make_bins(seed: int, *, classes: int = 2, voxels: int = 500):
-    generator = torch.Generator().manual_seed(seed)
-    probs = torch.randn(3, classes, voxels, generator=generator).mul(2).softmax(dim=1)
-    label = torch.randint(classes, (3, 1, voxels), generator=generator)
-    return reliability_bins(probs, label)
+METRICS = [f"{m}{region}" for region in ("", "_all", "_band") for m in ("ece", "brier", "nll")]
 
 
-def make_method(name: str, *, seed: int = 0, case_ids=("a", "b", "c"), **values) -> MethodResult:
+def new_method(name: str, *, seed: int = 0, case_ids=("a", "b", "c"), **given) -> MethodResult:
     """Random scores, but for those given as ``metric=[a value for each case]``."""
     random = np.random.default_rng(seed)
-    scores = {
-        case_id: {m: float(values[m][i]) if m in values else random.uniform() for m in METRICS}
-        for i, case_id in enumerate(case_ids)
-    }
+    generator = torch.Generator().manual_seed(seed)
+    probs = torch.randn(3, 2, 500, generator=generator).mul(2).softmax(dim=1)
+    bins = reliability_bins(probs, torch.randint(2, (3, 1, 500), generator=generator))
     return MethodResult(
         name=name,
-        title=values.get("title", name.replace("_", " ")),
-        num_parameters=values.get("num_parameters", 1000 + seed),
+        title=given.get("title", name.replace("_", " ")),
+        num_parameters=given.get("num_parameters", 1000 + seed),
         seconds_per_case={
-            case_id: values["seconds"][i] if "seconds" in values else random.uniform(0.1, 2)
+            case_id: given["seconds"][i] if "seconds" in given else random.uniform(0.1, 2)
             for i, case_id in enumerate(case_ids)
         },
-        scores=scores,
-        reliability={"field of view": make_bins(seed), "band": make_bins(seed + 1)},
+        scores={
+            case_id: {
+                metric: float(given[metric][i]) if metric in given else random.uniform()
+                for metric in ("dice", "mcc", *METRICS)
+            }
+            for i, case_id in enumerate(case_ids)
+        },
+        reliability={"field of view": bins, "band": bins},
     )
 
 
-def make_picture(title: str = "best", *, case_id: str = "a", classes: int = 2, mask=True):
+def new_picture(title: str = "best", *, num_classes: int = 2, has_mask: bool = True) -> CasePicture:
     random = np.random.default_rng(0)
     shape = (24, 20)
-    label = random.integers(classes, size=shape)
-    valid = None
-    if mask:
-        valid = np.zeros(shape, dtype=bool)
-        valid[2:-3, 1:-4] = True
-    methods = {
-        name: (random.integers(classes, size=shape), random.uniform(0, np.log(classes), shape))
-        for name in ("deep_ensemble", "student")
-    }
-    return CasePicture(case_id, title, random.uniform(size=(*shape, 3)), label, valid, methods)
+    mask = np.zeros(shape, dtype=bool)
+    mask[2:-3, 1:-4] = True
+    return CasePicture(
+        case_id="a",
+        title=title,
+        image=random.uniform(size=(*shape, 3)),
+        label=random.integers(num_classes, size=shape),
+        mask=mask if has_mask else None,
+        methods={
+            name: (random.integers(num_classes, size=shape), random.uniform(0, 0.69, shape))
+            for name in ("deep_ensemble", "student")
+        },
+    )
 
 
-def make_results(methods=None, **fields) -> EvaluationResults:
+def new_results(methods=None, **fields) -> EvaluationResults:
     if methods is None:
         names = ("single", "deep_ensemble", "student")
-        methods = [make_method(name, seed=seed) for seed, name in enumerate(names)]
+        methods = [new_method(name, seed=seed) for seed, name in enumerate(names)]
     fields.setdefault("class_names", ["background", "vessel"])
     return EvaluationResults("EYES", "test", methods, **fields)
 
 
-@pytest.fixture
-def results() -> EvaluationResults:
+@pytest.fixture(scope="session")
+def make_method():
+    return new_method
+
+
+@pytest.fixture(scope="session")
+def make_picture():
+    return new_picture
+
+
+@pytest.fixture(scope="session")
+def make_results():
+    return new_results
+
+
+@pytest.fixture(scope="session")
+def full_results() -> EvaluationResults:
+    """Everything a report can show, with names that would break HTML and figures if let through."""
     row = {"epoch": 1.0, "loss": 0.5, "label": 0.4, "learning_rate": 1e-3}
     history = [row, {**row, "epoch": 2.0, "val_dice": 0.7, "label": float("nan")}]
-    return make_results(
-        settings={"members": "5", "temperature": "2.0"},
+    hostile = "<script src='http://evil'>&\"$x$"
+    return EvaluationResults(
+        dataset=f"EYES {hostile}",
+        split="test",
+        methods=[
+            new_method("single", dice=[0.7, float("nan"), 0.5]),
+            new_method("deep_ensemble", seed=1, dice=[0.8, 0.75, 0.6]),
+            new_method("student", seed=2, dice=[0.78, 0.76, 0.6], title=f"student {hostile}"),
+        ],
+        class_names=["background", hostile],
+        settings={"members": "5", hostile: hostile},
         histories={"member 0": history, "member 1": history, "student": history},
-        pictures=[make_picture()],
+        pictures=[new_picture(), new_picture("worst", has_mask=False)],
     )
+
+
+@pytest.fixture(scope="session")
+def report_dir(full_results, tmp_path_factory):
+    """The folder of a report, written once for all tests that only read it."""
+    return write_report(full_results, tmp_path_factory.mktemp("run") / "report").parent

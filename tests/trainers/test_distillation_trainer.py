@@ -103,9 +103,7 @@ class TestLimits:
         first, second = unet(spatial, dropout=dropout), unet(spatial, dropout=dropout)
         data = batches(spatial)
         plain = trained(SupervisedTrainer, first, data, loss_function=loss, decollate=False)
-        ours = trained(
-            DistillationTrainer, second, data, label_loss=loss, distillation_weight=0.0
-        )
+        ours = trained(DistillationTrainer, second, data, label_loss=loss, distillation_weight=0.0)
         assert torch.equal(plain.state.output["loss"], ours.state.output["loss"])
         assert torch.equal(plain.state.output["pred"], ours.state.output["pred"])
         state = second.state_dict()
@@ -187,7 +185,9 @@ class TestTeacher:
 
     def test_in_the_loop_equals_its_stored_soft_labels(self, spatial, tmp_path):
         teacher, store, data = self.teacher(spatial), SoftLabelStore(tmp_path), batches(spatial)
-        in_the_loop = distilled(unet(spatial), [{**b, "soft_label": None} for b in data], teacher=teacher)
+        in_the_loop = distilled(
+            unet(spatial), [{**b, "soft_label": None} for b in data], teacher=teacher
+        )
         for number, batch in enumerate(data):
             for case, probs in enumerate(teacher(batch["image"])):
                 store.write(f"{number}_{case}", probs, source_sha256="")
@@ -375,7 +375,7 @@ class TestRejects:
         assert self.make(distillation_loss=None, distillation_weight=0.0).distillation_loss is None
 
     def test_rejects_accumulation(self):
-        with pytest.raises(ValueError, match="`accumulation_steps` to be 1, .* but got 4"):
+        with pytest.raises(ValueError, match=r"`accumulation_steps` to be 1, .* but got 4"):
             self.make(accumulation_steps=4)
 
     def test_rejects_a_batch_without_soft_labels(self, spatial):

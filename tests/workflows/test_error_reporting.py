@@ -8,15 +8,18 @@ import pytest
 from medkd.ensembles import SoftLabelStore, TeacherEnsemble, add_soft_labels
 from medkd.files import atomic_write
 from medkd.networks import load_weights
-from medkd.workflows.error_reporting import sentence_of
+from medkd.workflows import error_reporting
+from medkd.workflows.error_reporting import report_errors_in_one_sentence, sentence_of
 
 SENTENCE = "Expected `members` to hold at least one network, but got none."
 
 
 def error_of(function, *args, **kwargs):
-    with pytest.raises(Exception, match="") as caught:  # noqa: PT011 - any, on purpose
+    try:
         function(*args, **kwargs)
-    return caught.value
+    except Exception as error:
+        return error
+    return pytest.fail("nothing was raised")
 
 
 def wrapped(error):
@@ -80,7 +83,9 @@ class TestSentence:
 
     def test_of_a_missing_file(self, tmp_path):
         sentence = sentence_of(error_of(load_weights, None, tmp_path / "model.pt"))
-        assert sentence == f"Expected a file of weights at {tmp_path / 'model.pt'}, but there is none."
+        assert (
+            sentence == f"Expected a file of weights at {tmp_path / 'model.pt'}, but there is none."
+        )
 
 
 class TestFaults:
@@ -118,51 +123,64 @@ class TestFaults:
         assert sentence_of(KeyboardInterrupt()) is None
 
 
-SCRIPT = """
-import sys
-from medkd.workflows.error_reporting import report_errors_in_one_sentence
-from medkd.ensembles import TeacherEnsemble
-
-report_errors_in_one_sentence(sys.argv[1])
-{fault}
-"""
-
-
-def run(fault, log_file):
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(fault=fault), str(log_file)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 class TestHook:
-    def test_shows_one_sentence_and_keeps_the_traceback_in_the_log(self, tmp_path):
+    @pytest.fixture(autouse=True)
+    def _keep_the_hook(self, monkeypatch):
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+    def show(self, error, log_file):
+        report_errors_in_one_sentence(log_file)
+        sys.excepthook(type(error), error, error.__traceback__)
+
+    def test_shows_one_sentence_and_keeps_the_traceback_in_the_log(self, tmp_path, capsys):
         log_file = tmp_path / "run" / "log.txt"
-        ended = run("TeacherEnsemble([])", log_file)
-        assert ended.returncode == 1
-        assert ended.stderr == (
-            f"\nmedkd: error: {SENTENCE}\nThe traceback is in {log_file}.\n"
-        )
+        self.show(wrapped(error_of(TeacherEnsemble, [])), log_file)
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err == f"\nmedkd: error: {SENTENCE}\nThe traceback is in {log_file}.\n"
         log = log_file.read_text()
         assert log.startswith("Traceback (most recent call last):")
         assert f"ValueError: {SENTENCE}" in log
+        assert "RuntimeError: Failed to instantiate" in log
 
     def test_appends_to_the_log(self, tmp_path):
         (tmp_path / "log.txt").write_text("before\n")
-        run("TeacherEnsemble([])", tmp_path / "log.txt")
+        self.show(error_of(TeacherEnsemble, []), tmp_path / "log.txt")
         assert (tmp_path / "log.txt").read_text().startswith("before\nTraceback")
 
-    def test_shows_the_sentence_alone_where_the_log_cannot_be_written(self, tmp_path):
+    def test_shows_the_sentence_alone_where_the_log_cannot_be_written(self, tmp_path, capsys):
         (tmp_path / "file").write_text("")
-        ended = run("TeacherEnsemble([])", tmp_path / "file" / "log.txt")
-        assert ended.returncode == 1
-        assert ended.stderr == f"\nmedkd: error: {SENTENCE}\n"
+        self.show(error_of(TeacherEnsemble, []), tmp_path / "file" / "log.txt")
+        assert capsys.readouterr().err == f"\nmedkd: error: {SENTENCE}\n"
 
-    def test_shows_a_fault_in_full(self, tmp_path):
-        ended = run("{}['missing']", tmp_path / "log.txt")
-        assert ended.returncode == 1
-        assert ended.stderr.startswith("Traceback (most recent call last):")
-        assert "KeyError: 'missing'" in ended.stderr
+    def test_shows_a_fault_in_full(self, tmp_path, capsys):
+        self.show(error_of(int, "x"), tmp_path / "log.txt")
+        err = capsys.readouterr().err
+        assert err.startswith("Traceback (most recent call last):")
+        assert "ValueError: invalid literal for int()" in err
         assert not (tmp_path / "log.txt").exists()
+
+    @pytest.mark.parametrize("fault", [False, True], ids=["sentence", "fault"])
+    def test_the_process_ends_with_status_one(self, tmp_path, fault):
+        # The module alone, without its package: importing torch would take seconds.
+        script = f"""
+import importlib.util
+from medkd.files import atomic_write
+
+name, file = "{error_reporting.__name__}", r"{error_reporting.__file__}"
+spec = importlib.util.spec_from_file_location(name, file)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+module.report_errors_in_one_sentence(r"{tmp_path / "log.txt"}")
+with atomic_write(r"{tmp_path / "file" / "a.txt"}") as file:
+    {{}}["missing"] if {fault} else None
+"""
+        (tmp_path / "file").write_text("")
+        if fault:
+            (tmp_path / "file").unlink()
+        ended = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 1
+        assert ("Traceback" in ended.stderr) == fault
+        assert ("medkd: error: Expected to write" in ended.stderr) == (not fault)

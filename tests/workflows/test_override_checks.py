@@ -75,7 +75,9 @@ def test_the_configuration_as_it_stands_passes_and_is_not_modified():
 )
 @pytest.mark.parametrize("value", [3, {"_target_": "UNet"}], ids=["number", "component"])
 def test_rejects_a_misspelt_id_with_the_nearest(name, nearest, value):
-    match = f"^Expected an override of an id that exists, but got `{name}`. Did you mean `{nearest}`"
+    match = (
+        f"^Expected an override of an id that exists, but got `{name}`. Did you mean `{nearest}`"
+    )
     with pytest.raises(ValueError, match=match):
         check_ids(with_override(name, value), KNOWN)
 

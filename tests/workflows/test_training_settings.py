@@ -62,7 +62,7 @@ NOT_COUNTED = {
 
 def settings_of(**overrides):
     parser = ConfigParser(copy.deepcopy(CONFIG))
-    parser.update({name: value for name, value in overrides.items()})
+    parser.update(overrides)
     return training_settings(parser)
 
 

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import base64
+from html.parser import HTMLParser
+
+import pytest
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class PageReader(HTMLParser):
+    """Keeps every tag with its attributes, and fails on a tag that is not closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(report_dir):
+    reader = PageReader()
+    reader.feed((report_dir / "index.html").read_text(encoding="utf-8"))
+    reader.close()
+    return reader
+
+
+def test_every_tag_is_closed(page):
+    assert page.open == []
+
+
+def test_needs_nothing_but_itself(page):
+    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    for tag, attributes in page.tags:
+        assert tag not in {"script", "link", "iframe", "object", "base"}
+        assert not any(name.startswith("on") for name in attributes)
+        assert attributes.get("src", "data:image/png;base64,").startswith("data:image/png;base64,")
+        assert attributes.get("href", "#")[0] == "#"
+        assert attributes.get("href", "#")[1:] in ids | {""}
+    (style,) = (text for text in page.text if ":root" in text)
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_forbids_the_browser_to_load_anything(page):
+    (policy,) = (
+        attributes["content"]
+        for tag, attributes in page.tags
+        if tag == "meta" and "http-equiv" in attributes
+    )
+    assert "default-src 'none'" in policy
+
+
+def test_ids_are_distinct(page):
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_embeds_the_figures_that_lie_beside_it(page, report_dir):
+    embedded = [
+        base64.b64decode(attributes["src"].partition(",")[2])
+        for tag, attributes in page.tags
+        if tag == "img"
+    ]
+    beside = [path.read_bytes() for path in report_dir.glob("*.png")]
+    assert sorted(embedded) == sorted(beside)
+
+
+def test_every_figure_is_described(page):
+    assert all(attributes["alt"] for tag, attributes in page.tags if tag == "img")
+
+
+def test_names_are_shown_as_they_are(page, full_results):
+    text = "".join(page.text)
+    assert full_results.dataset in text
+    assert full_results.method("student").title in text
+    for name, value in full_results.settings.items():
+        assert name in text
+        assert value in text
+
+
+def test_says_which_scores_are_missing(page):
+    assert "Cases without a score, left out of its mean: Dice of single: 1." in "".join(page.text)
+
+
+def test_marks_the_best_cells(page):
+    # Dice, MCC, ECE, Brier, NLL, parameters, seconds; and three scores in each of two regions.
+    best = [attributes for tag, attributes in page.tags if attributes.get("class") == "best"]
+    assert len(best) == 7 + 6
