@@ -4,12 +4,14 @@ from medkd.reports.case_figure import plot_case
 from medkd.reports.case_scores_figure import plot_case_scores
 from medkd.reports.evaluation_results import CasePicture, EvaluationResults, MethodResult
 from medkd.reports.reliability_figure import plot_reliability
+from medkd.reports.score_columns import REGION_ENDINGS
 from medkd.reports.summary_statement import summary_statement
 from medkd.reports.tables import format_table
 from medkd.reports.training_figure import plot_training_curves
 from medkd.reports.write_report import write_report
 
 __all__ = [
+    "REGION_ENDINGS",
     "CasePicture",
     "EvaluationResults",
     "MethodResult",

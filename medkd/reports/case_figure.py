@@ -36,7 +36,8 @@ __all__ = ["plot_case"]
 
 _COLUMNS = 4
 _TALLEST, _FLATTEST = 1.6, 0.3
-_PANEL_WIDTH, _TITLE_HEIGHT, _KEY_HEIGHT = 2.72, 0.3, 0.55
+_PANEL_WIDTH, _TITLE_HEIGHT = 2.72, 0.3
+_KEY_HEIGHT, _TWO_ROW_KEY_HEIGHT = 0.55, 0.75
 _BINARY = 2
 _MAX_CLASSES = 7
 
@@ -59,7 +60,8 @@ def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
     height, width = picture.label.shape
     ratio = min(max(height / width, _FLATTEST), _TALLEST)
     panel_height = _PANEL_WIDTH * ratio + _TITLE_HEIGHT
-    heights = [*([panel_height] * num_rows), _KEY_HEIGHT]
+    key_height = _KEY_HEIGHT if len(results.class_names) == _BINARY else _TWO_ROW_KEY_HEIGHT
+    heights = [*([panel_height] * num_rows), key_height]
 
     def draw(figure: Figure) -> None:
         grid = figure.add_gridspec(num_rows + 1, _COLUMNS, height_ratios=heights)
@@ -128,8 +130,9 @@ def _draw_key(axes: Axes, results: EvaluationResults, picture: CasePicture) -> N
     errors = [_patch(ERROR_COLORS[kind], kind) for kind in kinds]
     if picture.mask is not None:
         errors.append(_patch(UNSCORED, "not scored"))
-    place = "center" if is_binary else "upper center"
-    legend = axes.legend(handles=errors, loc=place, ncols=len(errors))
+    legend = axes.legend(
+        handles=errors, loc="center" if is_binary else "upper center", ncols=len(errors)
+    )
     if not is_binary:
         axes.add_artist(legend)  # a second legend replaces the first otherwise
         shown = np.unique(picture.label[picture.label > 0])[:_MAX_CLASSES]

@@ -84,7 +84,7 @@ def _draw_cases(
     offsets = (np.arange(len(methods)) - (len(methods) - 1) / 2) * step
     positions = np.arange(len(case_ids)) + offsets[:, None]
     axes.plot(positions, values, color=MUTED, linewidth=0.8, alpha=0.6, zorder=2)
-    size = 7 if len(case_ids) <= _MAX_LABELS else 4
+    size, edge = (7, 0.7) if len(case_ids) <= _MAX_LABELS else (3.5, 0.0)
     for method, x, y in zip(methods, positions, values, strict=True):
         style = styles[method.name]
         axes.plot(
@@ -95,7 +95,7 @@ def _draw_cases(
             markersize=size,
             color=style.color,
             markeredgecolor="white",
-            markeredgewidth=0.7,
+            markeredgewidth=edge,
             label=method.title,
             zorder=3,
         )

@@ -13,18 +13,15 @@ from medkd.functional import (
     reliability_bins,
 )
 from medkd.metrics import dice_in_mask, matthews_correlation_in_mask
+from medkd.reports import REGION_ENDINGS
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BAND_RADIUS", "REGIONS", "score_case"]
+__all__ = ["BAND_RADIUS", "score_case"]
 
 BAND_RADIUS = 3
 """Half the width of the band round the label's edge, in pixels."""
-
-REGIONS = {"field of view": "", "all pixels": "_all", "band": "_band"}
-"""Regions by name, with what a metric's id ends in there. Background outside the field of view
-makes any calibration look good, and the band is where segmentations differ."""
 
 
 def score_case(
@@ -39,7 +36,7 @@ def score_case(
 
     Returns:
         Scores by metric id: ``dice`` and ``mcc`` in the field of view; ``ece``, ``brier`` and
-        ``nll`` there and, with the endings of :data:`REGIONS`, in the others. And the reliability
+        ``nll`` there and, with the endings of :data:`medkd.reports.REGION_ENDINGS`, in the others. And the reliability
         bins of each region.
     """
     prediction = probs.argmax(dim=1, keepdim=True)
@@ -56,7 +53,7 @@ def score_case(
         "band": mask & label_band(label, radius=BAND_RADIUS),
     }
     bins = {}
-    for region, ending in REGIONS.items():
+    for region, ending in REGION_ENDINGS.items():
         bins[region] = reliability_bins(probs, label, mask=masks[region])
         scores[f"ece{ending}"] = float(expected_calibration_error(bins[region]))
         scores[f"brier{ending}"] = float(brier_score(probs, label, mask=masks[region]))
