@@ -57,6 +57,15 @@ class TestAtomicWrite:
             assert path.read_text() == "old"
         assert path.read_text() == "new"
 
+    def test_who_has_the_old_file_open_reads_it_to_its_end(self, tmp_path):
+        path = tmp_path / "note.txt"
+        path.write_text("old and long")
+        with path.open("rb", buffering=0) as reader:
+            first = reader.read(3)
+            with atomic_write(path, "w") as file:
+                file.write("new")
+            assert first + reader.read() == b"old and long"
+
     def test_text_is_utf8_with_unix_line_ends(self, tmp_path):
         with atomic_write(tmp_path / "note.txt", "w") as file:
             file.write("Gefäß\n")
@@ -133,6 +142,18 @@ class TestAtomicWrite:
         ):
             pass
         assert names_in(tmp_path) == ["folder"]
+
+    def test_rejects_a_folder_that_cannot_be_made(self, tmp_path, monkeypatch):
+        def refuse(path, *_):
+            if str(path) == str(tmp_path / "deep"):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+
+        monkeypatch.setattr(os, "mkdir", refuse)
+        path = tmp_path / "deep" / "er" / "a.txt"
+        match = f"Expected to write {path}, but got: Permission denied"
+        with pytest.raises(PermissionError, match=match), atomic_write(path):
+            pass
 
     def test_rejects_a_folder_without_permission(self, tmp_path, monkeypatch):
         def refuse(self, *_, **__):

@@ -36,8 +36,8 @@ def score_case(
 
     Returns:
         Scores by metric id: ``dice`` and ``mcc`` in the field of view; ``ece``, ``brier`` and
-        ``nll`` there and, with the endings of :data:`medkd.reports.REGION_ENDINGS`, in the others. And the reliability
-        bins of each region.
+        ``nll`` there and, with the endings of :data:`medkd.reports.REGION_ENDINGS`, in the others.
+        And the reliability bins of each region.
     """
     prediction = probs.argmax(dim=1, keepdim=True)
     num_classes = probs.shape[1]

@@ -31,6 +31,9 @@ def report_errors_in_one_sentence(log_file: str | Path) -> None:
     """
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            sys.stderr.write("\nmedkd: stopped; the same command goes on from here.\n")
+            return
         sentence = sentence_of(error)
         if sentence is None:
             sys.__excepthook__(kind, error, trace)

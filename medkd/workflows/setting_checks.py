@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from medkd._checks import check_at_least, check_distillation_weight
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ def check_settings(
     distillation_weight: float,
     distillation_loss: nn.Module | None,
     cases: Sequence[Sequence[Mapping[str, Any]]],
+    device: str | torch.device,
 ) -> None:
     """Refuse settings and data that the last stage would stumble over after the first has run.
 
@@ -31,11 +34,22 @@ def check_settings(
         distillation_weight: in ``[0, 1]``.
         distillation_loss: needed if the weight is above zero.
         cases: of the splits that the run will read, none of them empty.
+        device: one that torch can use on this machine.
 
     Raises:
-        ValueError: if a number is out of its range, or the loss is missing.
+        ValueError: if a number is out of its range, the loss is missing, or the device is absent.
     """
     check_at_least(num_members, 1, "num_members")
     check_distillation_weight(distillation_weight, distillation_loss)
     if not all(cases):
         raise ValueError("Expected every split that is read to have a case, but got an empty one.")
+    _check_device(device)
+
+
+def _check_device(device: str | torch.device) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA raises the latter
+        raise ValueError(
+            f"Expected `device` to be one that torch can use here, but got {str(device)!r}: {error}"
+        ) from error

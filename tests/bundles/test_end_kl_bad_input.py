@@ -1,5 +1,7 @@
 """Each mistake ends in one clear sentence, and leaves nothing half-done."""
 
+import contextlib
+import errno
 import json
 import shutil
 
@@ -8,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import medkd
 from medkd.workflows.error_reporting import sentence_of
 
 
@@ -167,3 +170,22 @@ def test_command_ends_with_one_sentence_and_a_status(run_command, small, tmp_pat
         "medkd: error: Expected an override of an id that exists, but got `tempratur`"
         in result.stderr
     )
+
+
+def test_device_that_is_not_there(refused):
+    assert "Expected `device`" in refused(device="cuda:63")
+
+
+def test_full_disk(refused, monkeypatch):
+    write = medkd.networks.weights.atomic_write
+
+    @contextlib.contextmanager
+    def on_a_full_disk(path):
+        with write(path) as file:
+            yield file
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(medkd.networks.weights, "atomic_write", on_a_full_disk)
+    sentence = refused()
+    assert "checkpoint.pt" in sentence
+    assert "No space left on device" in sentence

@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
-from medkd.workflows.case_scoring import BAND_RADIUS, REGIONS, score_case
+from medkd.reports import REGION_ENDINGS
+from medkd.workflows.case_scoring import BAND_RADIUS, score_case
 
 METRICS = {
     "dice",
     "mcc",
-    *(f"{m}{end}" for m in ("ece", "brier", "nll") for end in REGIONS.values()),
+    *(f"{m}{end}" for m in ("ece", "brier", "nll") for end in REGION_ENDINGS.values()),
 }
 
 
@@ -48,7 +49,7 @@ def test_right_with_a_confidence_of_four_fifths(case):
     label, mask = case
     scores, _ = score_case(probs_of(label, 0.8), label, mask)
     assert (scores["dice"], scores["mcc"]) == (1.0, 1.0)
-    for ending in REGIONS.values():
+    for ending in REGION_ENDINGS.values():
         assert scores[f"ece{ending}"] == pytest.approx(0.2)
         assert scores[f"brier{ending}"] == pytest.approx(2 * 0.2**2)
         assert scores[f"nll{ending}"] == pytest.approx(-math.log(0.8))
@@ -80,7 +81,7 @@ def test_regions_differ_where_they_should(case, spatial):
 def test_bins_count_the_pixels_of_their_region(case):
     label, mask = case
     _, bins = score_case(probs_of(label, 0.8), label, mask)
-    assert bins.keys() == REGIONS.keys()
+    assert bins.keys() == REGION_ENDINGS.keys()
     counts = {region: int(b.count.sum()) for region, b in bins.items()}
     assert counts["field of view"] == int(mask.sum())
     assert counts["all pixels"] == label.numel()

@@ -160,6 +160,11 @@ class TestHook:
         assert "ValueError: invalid literal for int()" in err
         assert not (tmp_path / "log.txt").exists()
 
+    def test_says_of_an_interrupt_how_to_go_on(self, tmp_path, capsys):
+        self.show(KeyboardInterrupt(), tmp_path / "log.txt")
+        message = "\nmedkd: stopped; the same command goes on from here.\n"
+        assert capsys.readouterr().err == message
+
     @pytest.mark.parametrize("fault", [False, True], ids=["sentence", "fault"])
     def test_the_process_ends_with_status_one(self, tmp_path, fault):
         # The module alone, without its package: importing torch would take seconds.

@@ -9,7 +9,8 @@ from monai.inferers import SimpleInferer, SlidingWindowInferer
 from torch import nn
 
 from medkd.predictors import NetworkPredictor
-from medkd.workflows.case_scoring import REGIONS, score_case
+from medkd.reports import REGION_ENDINGS
+from medkd.workflows.case_scoring import score_case
 from medkd.workflows.evaluation import evaluate_cases, predict_case, prepare_case
 
 
@@ -105,7 +106,7 @@ def test_reliability_is_pooled_over_members_and_cases(items, spatial):
     bins = results["single"].reliability["all pixels"]
     assert bins.confidence_sum.sum().item() == pytest.approx(2 * (0.9 + 0.7) * pixels, rel=1e-5)
     assert int(bins.correct.sum()) == 4 * pixels
-    assert all(result.reliability.keys() == REGIONS.keys() for result in results.values())
+    assert all(result.reliability.keys() == REGION_ENDINGS.keys() for result in results.values())
 
 
 def test_ensemble_takes_the_time_of_its_members(items, monkeypatch):
