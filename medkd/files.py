@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["atomic_write", "sha256_of"]
+__all__ = ["atomic_write", "remove_leftovers", "sha256_of"]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -63,6 +63,16 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO]:  # type: i
             message = f"Expected to write {path}, but got: {error.strerror or error}."
             raise OSError(error.errno, message, str(path)) from error
         raise
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove the temporary files that :func:`atomic_write` leaves in a folder when it is killed.
+
+    Args:
+        folder: a folder that only this process writes to.
+    """
+    for leftover in Path(folder).glob(".*.tmp"):
+        leftover.unlink()
 
 
 def sha256_of(path: str | Path) -> str:

@@ -3,7 +3,7 @@
 from medkd.handlers.brier_score_handler import BrierScoreHandler
 from medkd.handlers.epoch_seed_handler import EpochSeedHandler
 from medkd.handlers.expected_calibration_error_handler import ExpectedCalibrationErrorHandler
-from medkd.handlers.history_handler import HistoryHandler
+from medkd.handlers.history_handler import HistoryHandler, read_history
 from medkd.handlers.loss_terms import loss_terms
 from medkd.handlers.masked_metric_handler import MaskedMetricHandler
 from medkd.handlers.negative_log_likelihood_handler import NegativeLogLikelihoodHandler
@@ -20,4 +20,5 @@ __all__ = [
     "ProgressHandler",
     "ResumeHandler",
     "loss_terms",
+    "read_history",
 ]

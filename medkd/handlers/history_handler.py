@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from medkd.handlers.loss_terms import step_losses
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["HistoryHandler"]
+__all__ = ["HistoryHandler", "read_history"]
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +59,9 @@ class HistoryHandler:
     def _take_earlier_rows(self, engine: Engine) -> None:
         # Only now is it known where a resumed run goes on: ResumeHandler loads on STARTED.
         if not self.rows and self.file.is_file():
-            self.rows = [row for row in _read_rows(self.file) if row["epoch"] < engine.state.epoch]
+            self.rows = [
+                row for row in read_history(self.file) if row["epoch"] < engine.state.epoch
+            ]
 
     def _collect(self, engine: Engine) -> None:
         for name, value in step_losses(engine.state.output).items():
@@ -74,6 +77,7 @@ class HistoryHandler:
         row["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
         if self._validated and self.evaluator is not None:
             row.update((name, float(v)) for name, v in self.evaluator.state.metrics.items())
+        self._check_finite(row)
         self.rows.append(row)
         self._sums, self._steps, self._validated = {}, 0, False
         _log.info(
@@ -84,6 +88,15 @@ class HistoryHandler:
         )
         self._write()
 
+    def _check_finite(self, row: dict[str, float]) -> None:
+        # Here and not at every step, for reading a loss waits for the device.
+        if not math.isfinite(row["loss"]):
+            raise RuntimeError(
+                f"Expected the loss to stay finite, but it is {row['loss']} in epoch "
+                f"{row['epoch']:.0f} of {self.file.parent}. A lower learning rate may help; the "
+                "checkpoint of the epoch before is kept."
+            )
+
     def _write(self) -> None:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         with atomic_write(self.file, "w") as file:
@@ -92,8 +105,16 @@ class HistoryHandler:
             writer.writerows(self.rows)
 
 
-def _read_rows(file: Path) -> list[dict[str, float]]:
-    with file.open(encoding="utf-8", newline="") as stream:
+def read_history(file: str | Path) -> list[dict[str, float]]:
+    """The rows that :class:`HistoryHandler` wrote.
+
+    Args:
+        file: the CSV file.
+
+    Returns:
+        A row an epoch: names to values, without those that were not measured in that epoch.
+    """
+    with Path(file).open(encoding="utf-8", newline="") as stream:
         return [
             {name: float(value) for name, value in row.items() if value}
             for row in csv.DictReader(stream)

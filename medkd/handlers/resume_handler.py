@@ -78,8 +78,10 @@ class ResumeHandler:
         state["iteration"] = engine.state.iteration
         save_state(state, self.checkpoint_file)
 
-    def finish(self, engine: Engine) -> None:  # noqa: ARG002 - ignite hands it over
-        """Write the final weights, then drop the checkpoint."""
+    def finish(self, engine: Engine) -> None:
+        """Write the final weights, then drop the checkpoint; not if the training was stopped."""
+        if engine.state.epoch < engine.state.max_epochs:
+            return
         save_weights(self.network, self.model_file)
         self.checkpoint_file.unlink(missing_ok=True)
 

@@ -77,6 +77,11 @@ class DistillationTrainer(SupervisedTrainer):
                 "Expected `accumulation_steps` to be 1, for every step of this trainer updates the "
                 f"weights, but got {kwargs['accumulation_steps']}."
             )
+        for name in sorted({"prepare_batch", "to_kwargs"} & kwargs.keys()):
+            raise ValueError(
+                f"Expected no `{name}`, for this trainer takes a batch apart by its keys, but got "
+                f"{kwargs[name]!r}."
+            )
         self.label_loss = label_loss
         self.distillation_loss = distillation_loss
         self.distillation_weight = distillation_weight

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monai.utils.misc import set_determinism
 
+from medkd.files import remove_leftovers
 from medkd.workflows.running_configuration import running_parser
 from medkd.workflows.training_settings import (
     check_same_settings,
@@ -14,13 +16,21 @@ from medkd.workflows.training_settings import (
     write_settings,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["train_network"]
 
 _log = logging.getLogger(__name__)
 
 
 def train_network(
-    *, model_file: str | Path, training_dir: str | Path, seed: int, description: str
+    *,
+    model_file: str | Path,
+    training_dir: str | Path,
+    seed: int,
+    description: str,
+    teacher_weights: Sequence[str] = (),
 ) -> None:
     """Train, unless it is done; go on, if it was begun.
 
@@ -32,17 +42,20 @@ def train_network(
         training_dir: where the checkpoint and ``settings.json`` of the training lie.
         seed: of the initial weights.
         description: how the log calls the network.
+        teacher_weights: what identifies the teacher, so that a student of members that were trained
+            anew is not taken for one of these.
 
     Raises:
         ValueError: if the folder holds a training with other settings.
     """
     parser = running_parser()
-    settings = training_settings(parser)
+    settings = {**training_settings(parser), "teacher_weights": list(teacher_weights)}
     settings_file = Path(training_dir) / "settings.json"
     check_same_settings(settings_file, settings)
     if Path(model_file).is_file():
         _log.info("The %s is trained already: %s.", description, model_file)
         return
     write_settings(settings_file, settings)
+    remove_leftovers(training_dir)
     set_determinism(seed=seed)
     parser.get_parsed_content("train::trainer").run()

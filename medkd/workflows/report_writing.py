@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from monai.transforms.compose import Compose
 
 from medkd.ensembles import load_members, load_network, member_dir
+from medkd.handlers import read_history
 from medkd.predictors import NetworkPredictor
 from medkd.reports import EvaluationResults, MethodResult, format_table, write_report
 from medkd.workflows.case_pictures import pictures_of
@@ -120,12 +120,4 @@ def _histories(
 ) -> dict[str, list[dict[str, float]]]:
     files = {f"member {m}": member_dir(members_dir, m) / "history.csv" for m in range(num_members)}
     files["student"] = Path(training_dir) / "history.csv"
-    return {name: _read_rows(file) for name, file in files.items() if file.is_file()}
-
-
-def _read_rows(file: Path) -> list[dict[str, float]]:
-    with file.open(encoding="utf-8", newline="") as stream:
-        return [
-            {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(stream)
-        ]
+    return {name: read_history(file) for name, file in files.items() if file.is_file()}

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from medkd.ensembles import SoftLabelStore, load_teacher, member_weights_sha256
 from medkd.files import sha256_of
 from medkd.workflows.running_configuration import running_parser
+from medkd.workflows.training_settings import training_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,8 +60,8 @@ def write_soft_labels(
         {
             "member_weights_sha256": member_weights_sha256(members_dir, num_members),
             "temperature": temperature,
-            "transforms": parser[transforms_id],
-            "inferer": parser[inferer_id],
+            "transforms": training_settings(parser, transforms_id),
+            "inferer": training_settings(parser, inferer_id),
         }
     )
     missing = set(store.missing(cases))

@@ -30,7 +30,6 @@ _WITHOUT_EFFECT = frozenset(
         "members_dir",
         "mlflow",
         "model_file",
-        "num_workers",
         "output_dir",
         "report_dir",
         "soft_labels_dir",
@@ -82,9 +81,11 @@ def check_same_settings(file: str | Path, settings: Mapping[str, Any]) -> None:
         return
     before = json.loads(path.read_text(encoding="utf-8"))
     now = json.loads(json.dumps(settings, default=str))
-    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    # A name that only `before` has was referred to by a definition that has changed, or is known
+    # only once training begins.
+    changed = [name for name in sorted(now) if before.get(name) != now[name]]
     if changed:
-        shown = "; ".join(_change(name, before.get(name), now.get(name)) for name in changed[:3])
+        shown = "; ".join(_change(name, before.get(name), now[name]) for name in changed[:3])
         raise ValueError(
             f"Expected {path.parent} to hold a training with the same settings, but {shown}. "
             "Choose another --output_dir, or remove that folder to train again."

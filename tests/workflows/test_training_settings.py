@@ -129,7 +129,7 @@ class TestCheck:
         [
             ("learning_rate", 0.1, "`learning_rate` was 0.01 and is 0.1"),
             ("manifest", "b.json", r"`manifest` was .* and is 'b\.json'"),
-            ("widths", [4], "`width` was 8 and is None; `widths` has changed"),
+            ("widths", [4], "`widths` has changed"),
             ("network_def", {"_target_": "UNETR"}, "`network_def` has changed"),
         ],
     )
