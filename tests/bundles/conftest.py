@@ -20,10 +20,8 @@ SMALL = {
     "batch_size": 2,
     "patch_size": [32, 32],
     "device": "cpu",
-    "member_def::channels": [4, 8],
-    "member_def::strides": [2],
-    "network_def::channels": [4, 8],
-    "network_def::strides": [2],
+    "member_def::features": [4] * 6,
+    "network_def::features": [4] * 6,
 }
 
 

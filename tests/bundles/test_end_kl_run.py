@@ -58,7 +58,7 @@ def test_trains_distils_judges_and_reports(finished_run, run_bundle, small):
     # The configuration it wrote can be run as it is.
     config = json.loads((output_dir / "config.json").read_text())
     assert config["num_members"] == 2
-    assert config["network_def"]["channels"] == [4, 8]
+    assert config["network_def"]["features"] == [4] * 6
 
 
 def test_single_is_the_mean_of_the_members_and_the_ensemble_their_mean_forecast(finished_run):
@@ -103,7 +103,7 @@ def test_folder_of_images_is_segmented(finished_run, run_bundle, phantom_dir):
         run_dir=str(output_dir),
         patch_size=[32, 32],
         device="cpu",
-        **{"network_def::channels": [4, 8], "network_def::strides": [2]},
+        **{"network_def::features": [4] * 6},
     )
     images = sorted((phantom_dir / "images").iterdir())
     for image in images:
