@@ -112,3 +112,4 @@ def start_command():
     for process in started:
         process.kill()
         process.wait()
+        process.stderr.close()
