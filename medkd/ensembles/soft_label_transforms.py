@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.transform import MapTransform
+from monai.utils.type_conversion import convert_to_tensor
 
 from medkd.functional import decode_probs
 
@@ -71,8 +72,7 @@ class DecodeSoftLabeld(MapTransform):
         """Replace the codes by probabilities."""
         item = dict(data)
         for key in self.key_iterator(item):
-            codes = item[key]
-            plain = codes.as_tensor() if isinstance(codes, MetaTensor) else codes
+            plain = convert_to_tensor(item[key], track_meta=False)
             item[key] = decode_probs(plain.unsqueeze(0)).squeeze(0)
         return item
 

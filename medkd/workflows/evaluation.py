@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from monai.data.meta_tensor import MetaTensor
+from monai.utils.type_conversion import convert_to_tensor
 from tqdm import tqdm
 
 from medkd.workflows.case_scoring import score_case
@@ -60,7 +60,11 @@ def prepare_case(
         The case.
     """
     data = transform(dict(item))
-    tensors = {key: _plain(data[key]).unsqueeze(0).to(device) for key in ("image", "label", "mask")}
+    # Plain tensors, for MetaTensor's bookkeeping would be timed with the networks.
+    tensors = {
+        key: convert_to_tensor(data[key], track_meta=False, device=device).unsqueeze(0)
+        for key in ("image", "label", "mask")
+    }
     return PreparedCase(
         case_id=item["case_id"],
         image=tensors["image"],
@@ -136,11 +140,6 @@ def evaluate_cases(
         _add(results["deep_ensemble"], case, torch.stack(predictions).mean(dim=0))
         _add(results["student"], case, student_probs)
     return results
-
-
-def _plain(data: Any) -> torch.Tensor:  # noqa: ANN401 - array, tensor or MetaTensor
-    # MetaTensor's bookkeeping would be timed with the networks.
-    return data.as_tensor() if isinstance(data, MetaTensor) else torch.as_tensor(data)
 
 
 def _add(method: MethodScores, case: PreparedCase, probs: torch.Tensor) -> None:

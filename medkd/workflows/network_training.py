@@ -38,7 +38,7 @@ def train_network(
     so that the initial weights depend on the seed and on nothing that ran before.
 
     Args:
-        model_file: the finished weights; if they exist, there is nothing to do.
+        model_file: the finished weights; if they and their settings exist, there is nothing to do.
         training_dir: where the checkpoint and ``settings.json`` of the training lie.
         seed: of the initial weights.
         description: how the log calls the network.
@@ -52,7 +52,8 @@ def train_network(
     settings = {**training_settings(parser), "teacher_weights": list(teacher_weights)}
     settings_file = Path(training_dir) / "settings.json"
     check_same_settings(settings_file, settings)
-    if Path(model_file).is_file():
+    # Weights whose settings are gone cannot be told from those of another training.
+    if Path(model_file).is_file() and settings_file.is_file():
         _log.info("The %s is trained already: %s.", description, model_file)
         return
     write_settings(settings_file, settings)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import torch
 from monai.transforms.compose import Compose
+from monai.utils.type_conversion import convert_to_tensor
 from tqdm import tqdm
 
 from medkd.ensembles import SoftLabelStore, load_teacher, member_weights_sha256
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import torch
     from monai.inferers import Inferer
 
 __all__ = ["write_soft_labels"]
@@ -72,6 +73,7 @@ def write_soft_labels(
     transform = Compose(parser.get_parsed_content(transforms_id))
     todo = [case for case in cases if case["case_id"] in missing]
     for case in tqdm(todo, desc=f"soft labels of {num_members} members", unit="case"):
-        image = torch.as_tensor(transform(dict(case))["image"]).unsqueeze(0).to(device)
-        probs = inferer(image, teacher)
+        image = transform(dict(case))["image"]
+        image = convert_to_tensor(image, track_meta=False, device=device)
+        probs = inferer(image.unsqueeze(0), teacher)
         store.write(case["case_id"], probs[0], source_sha256=sha256_of(case["image"]))

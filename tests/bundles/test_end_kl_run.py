@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -157,3 +158,17 @@ def test_stale_soft_labels_are_written_again_with_a_reason(
     )
     log = (tmp_path / "warmer" / "log.txt").read_text()
     assert "are written again: temperature was 2.0, is 3.0" in log
+
+
+def test_removed_folder_is_trained_again_and_not_taken_from_the_old_weights(
+    finished_run, run_bundle, small
+):
+    """What the refusal of other settings tells its reader to do."""
+    output_dir, _ = finished_run
+    model_file = output_dir / "models" / "model.pt"
+    before = torch.load(model_file, weights_only=True)
+    shutil.rmtree(output_dir / "student")
+    run_bundle(**{**small, "temperature": 5.0}, output_dir=str(output_dir))
+    after = torch.load(model_file, weights_only=True)
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert (output_dir / "student" / "settings.json").is_file()
