@@ -27,7 +27,7 @@ RESULTS = REPOSITORY / "benchmarks" / "results"
 NUM_MEMBERS = 5
 METRICS = ["dice", "mcc", "ece", "brier", "nll", "ece_band", "nll_band", "seconds_per_case"]
 
-SMALL = {"network_def::channels": [8, 16, 32, 64]}
+SMALL = {"network_def::features": [8, 8, 16, 32, 64, 8]}
 ONLINE = {"online_teacher": True}
 LABELS = {"distillation_weight": 0}
 STUDENTS = {

@@ -6,7 +6,7 @@ from medkd.data.case_checks import Finding, check_cases, find_unused_files
 from medkd.data.case_loading import load_cases
 from medkd.data.check_case import CheckCased
 from medkd.data.encode_label import EncodeLabeld
-from medkd.data.field_of_view import FieldOfViewd, estimate_field_of_view
+from medkd.data.field_of_view import ExtendFieldOfViewd, FieldOfViewd, estimate_field_of_view
 from medkd.data.file_pairing import FilePatterns
 from medkd.data.image_file_reader import ImageFileReader, stored_channels
 from medkd.data.image_folder import images_in
@@ -19,6 +19,7 @@ __all__ = [
     "Case",
     "CheckCased",
     "EncodeLabeld",
+    "ExtendFieldOfViewd",
     "FieldOfViewd",
     "FilePatterns",
     "Finding",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import torch
 
 from medkd.functional import (
     ReliabilityBins,
@@ -14,9 +14,6 @@ from medkd.functional import (
 )
 from medkd.metrics import dice_in_mask, matthews_correlation_in_mask
 from medkd.reports import REGION_ENDINGS
-
-if TYPE_CHECKING:
-    import torch
 
 __all__ = ["BAND_RADIUS", "score_case"]
 
@@ -37,6 +34,7 @@ def score_case(
     Returns:
         Scores by metric id: ``dice`` and ``mcc`` in the field of view; ``ece``, ``brier`` and
         ``nll`` there and, with the endings of :data:`medkd.reports.REGION_ENDINGS`, in the others.
+        Where nothing is in view, prediction and label count as certain background.
         And the reliability bins of each region.
     """
     prediction = probs.argmax(dim=1, keepdim=True)
@@ -47,10 +45,14 @@ def score_case(
             matthews_correlation_in_mask(prediction, label, num_classes=num_classes, mask=mask)
         ),
     }
+    band = mask & label_band(label, radius=BAND_RADIUS)
+    # As predictions are written for the user: certain background where nothing can be seen.
+    probs = torch.where(mask, probs, _certain_background(probs))
+    label = torch.where(mask, label, 0)
     masks = {
         "field of view": mask,
         "all pixels": None,
-        "band": mask & label_band(label, radius=BAND_RADIUS),
+        "band": band,
     }
     bins = {}
     for region, ending in REGION_ENDINGS.items():
@@ -59,3 +61,9 @@ def score_case(
         scores[f"brier{ending}"] = float(brier_score(probs, label, mask=masks[region]))
         scores[f"nll{ending}"] = float(negative_log_likelihood(probs, label, mask=masks[region]))
     return scores, bins
+
+
+def _certain_background(probs: torch.Tensor) -> torch.Tensor:
+    background = torch.zeros_like(probs)
+    background[:, 0] = 1.0
+    return background

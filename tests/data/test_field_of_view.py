@@ -5,7 +5,12 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from medkd.data import FieldOfViewd, ImageFileReader, estimate_field_of_view
+from medkd.data import (
+    ExtendFieldOfViewd,
+    FieldOfViewd,
+    ImageFileReader,
+    estimate_field_of_view,
+)
 
 
 @pytest.fixture(params=[(30, 24), (20, 18, 16)], ids=["2d", "3d"])
@@ -75,3 +80,48 @@ class TestFieldOfViewd:
     def test_rejects_several_channels(self):
         with pytest.raises(ValueError, match=r"shape \(1, \*spatial\), but got shape \(3, 4, 5\)"):
             FieldOfViewd()({"image": torch.zeros(3, 4, 5), "mask": torch.zeros(3, 4, 5)})
+
+
+class TestExtendFieldOfViewd:
+    def test_each_pixel_takes_the_value_of_the_nearest_in_view(self, disc):
+        generator = torch.Generator().manual_seed(0)
+        image = torch.rand((2, *disc.shape[1:]), generator=generator) * disc
+        label = torch.randint(0, 4, disc.shape, generator=generator)
+        case = {"image": image, "label": label, "mask": disc}
+        before = {key: value.clone() for key, value in case.items()}
+        extended = ExtendFieldOfViewd(["image", "label"], margin=2)(case)
+
+        inside = disc[0].nonzero()
+        for pixel in (~disc[0]).nonzero()[::7]:
+            distances = (inside - pixel).double().pow(2).sum(dim=1).sqrt()
+            # Of several nearest ones any will do.
+            nearest = inside[distances == distances.min()]
+            for key in ("image", "label"):
+                found = extended[key][(slice(None), *pixel)].tolist()
+                if distances.min() <= 2:
+                    values = [case[key][(slice(None), *n)].tolist() for n in nearest]
+                    assert found in values
+                else:
+                    assert found == case[key][(slice(None), *pixel)].tolist()
+        for key, value in case.items():
+            assert torch.equal(value, before[key])  # the input is untouched
+            inside_values = extended[key][disc.expand_as(value)]
+            assert torch.equal(inside_values, value[disc.expand_as(value)])
+        assert extended["label"].dtype == label.dtype
+
+    @pytest.mark.parametrize("fill", [True, False])
+    def test_a_mask_without_a_rim_changes_nothing(self, fill):
+        case = {"image": torch.rand(3, 6, 5), "mask": torch.full((1, 6, 5), fill)}
+        assert torch.equal(ExtendFieldOfViewd("image")(case)["image"], case["image"])
+
+    def test_keeps_the_metadata(self, disc):
+        image = MetaTensor(disc * 1.0, meta={"filename_or_obj": "eye.png"})
+        extended = ExtendFieldOfViewd("image")({"image": image, "mask": disc})["image"]
+        assert extended.meta["filename_or_obj"] == "eye.png"
+
+    def test_passes_over_a_key_that_is_absent(self, disc):
+        assert ExtendFieldOfViewd("label")({"mask": disc}).keys() == {"mask"}
+
+    def test_rejects_a_negative_margin(self):
+        with pytest.raises(ValueError, match="Expected `margin` to be at least 0, but got -1"):
+            ExtendFieldOfViewd("image", margin=-1)

@@ -49,10 +49,13 @@ def test_right_with_a_confidence_of_four_fifths(case):
     label, mask = case
     scores, _ = score_case(probs_of(label, 0.8), label, mask)
     assert (scores["dice"], scores["mcc"]) == (1.0, 1.0)
-    for ending in REGION_ENDINGS.values():
-        assert scores[f"ece{ending}"] == pytest.approx(0.2)
-        assert scores[f"brier{ending}"] == pytest.approx(2 * 0.2**2)
-        assert scores[f"nll{ending}"] == pytest.approx(-math.log(0.8))
+    # What is out of view is certain, and right.
+    shares = {"": 1.0, "_band": 1.0, "_all": mask.double().mean().item()}
+    assert shares.keys() == set(REGION_ENDINGS.values())
+    for ending, share in shares.items():
+        assert scores[f"ece{ending}"] == pytest.approx(share * 0.2)
+        assert scores[f"brier{ending}"] == pytest.approx(share * 2 * 0.2**2)
+        assert scores[f"nll{ending}"] == pytest.approx(share * -math.log(0.8))
 
 
 def test_certain_and_wrong_everywhere(case):
@@ -64,13 +67,12 @@ def test_certain_and_wrong_everywhere(case):
     assert scores["nll"] == pytest.approx(-math.log(0.1))
 
 
-def test_regions_differ_where_they_should(case, spatial):
+def test_regions_differ_where_they_should(case):
     label, mask = case
     confidence = torch.ones(label.shape, dtype=torch.float64)
-    confidence[..., -1] = 0.75  # outside the field of view: counts among all pixels alone
+    confidence[..., -1] = 0.25  # out of view: counts nowhere
     scores, _ = score_case(probs_of(label, confidence), label, mask)
-    assert (scores["ece"], scores["ece_band"]) == (0.0, 0.0)
-    assert scores["ece_all"] == pytest.approx(0.25 / spatial[-1])
+    assert (scores["ece"], scores["ece_band"], scores["nll_all"]) == (0.0, 0.0, 0.0)
     confidence = torch.ones(label.shape, dtype=torch.float64)
     confidence[:, :, 8 + BAND_RADIUS + 1 :] = 0.75  # far from the edge: does not count in the band
     scores, _ = score_case(probs_of(label, confidence), label, mask)
