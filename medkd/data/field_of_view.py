@@ -128,9 +128,7 @@ class ExtendFieldOfViewd(MapTransform):
         [[5.0, 5.0, 7.0, 7.0, 0.0]]
     """
 
-    def __init__(
-        self, keys: KeysCollection, mask_key: Hashable = "mask", margin: int = 16
-    ) -> None:
+    def __init__(self, keys: KeysCollection, mask_key: Hashable = "mask", margin: int = 16) -> None:
         super().__init__(keys, allow_missing_keys=True)
         check_at_least(margin, 0, "margin")
         self.mask_key = mask_key
