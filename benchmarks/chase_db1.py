@@ -1,20 +1,25 @@
-"""EnD-KL on CHASE_DB1: the table of the README.
+"""EnD-KL on CHASE_DB1: the tables of the README.
 
 One ensemble of five, and students of it over three seeds: of the members' size, of a quarter of
-it, with the teacher in the loop, and the same network on labels with the student's schedule.
-Children 01-07 train, 08 validates, 09-10 test; nothing is chosen on the test split, and every
-network is that of its last step. Killed, it goes on where it was with the same command.
+it, with the teacher in the loop, and the same network on labels with the student's schedule. All
+sources of uncertainty are judged on the same cases: one network, test-time augmentation, MC dropout,
+ensemble and students, and what a temperature adds. Children 01-07 train, 08 validates, 09-10 test;
+nothing is chosen on the test split, and every network is that of its last step. With ``--shift`` the
+first student's run is judged on blurred, dark and noisy versions of the test images, too. Killed, it
+goes on where it was with the same command.
 
-    python benchmarks/chase_db1.py --dataset_dir DIR [--jobs 2]
+    python benchmarks/chase_db1.py --dataset_dir DIR [--jobs 2] [--shift]
 
-The table goes to benchmarks/results/chase_db1.md, the figures to chase_db1.json beside it.
+Tables go to benchmarks/results/chase_db1.md, figures to chase_db1.json and .png beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,7 +30,10 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
 NUM_MEMBERS = 5
-METRICS = ["dice", "mcc", "ece", "brier", "nll", "ece_band", "nll_band", "seconds_per_case"]
+METRICS = [
+    *("dice", "mcc", "ece", "ace", "brier", "nll", "ece_band", "nll_band"),
+    *("aurc", "error_auroc", "disagreement_correlation", "seconds_per_case"),
+]
 
 SMALL = {"network_def::features": [8, 8, 16, 32, 64, 8]}
 ONLINE = {"online_teacher": True}
@@ -46,6 +54,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="students of each kind")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
     parser.add_argument("--only", nargs="*", help="kinds of student, by the start of their names")
+    parser.add_argument("--shift", action="store_true", help="judge on degraded images, too")
     options = parser.parse_args()
 
     kinds = {
@@ -60,6 +69,8 @@ def main() -> None:
         train_student(options, *runs[0])
         list(pool.map(lambda run: train_student(options, *run), runs[1:]))
     write_table(options)
+    if options.shift:
+        evaluate_under_shift(options)
 
 
 def train_member(options: argparse.Namespace, member: int) -> None:
@@ -73,12 +84,23 @@ def train_student(options: argparse.Namespace, name: str, seed: int) -> None:
     shared = {
         "members_dir": f"{options.output_dir}/members",
         "soft_labels_dir": f"{options.output_dir}/soft_labels",
+        "dropout_dir": f"{options.output_dir}/dropout",
         # Members take the seeds 1 to 5.
         "training_seed": 100 * seed,
         "output_dir": folder(options, name, seed),
         "num_members": NUM_MEMBERS,
     }
     run(options, ["train.json"], {**shared, **STUDENTS[name]})
+
+
+def evaluate_under_shift(options: argparse.Namespace) -> None:
+    """The first student's run on degraded images: one command, and its pictures."""
+    overrides = {"output_dir": options.output_dir, "num_members": NUM_MEMBERS}
+    run(options, ["train.json", "evaluate.json", "shift.json"], overrides)
+    folder = Path(options.output_dir) / "evaluation" / "CHASE_DB1_test_shift"
+    shutil.copy(REPOSITORY / folder / "comparison.csv", RESULTS / "chase_db1_shift.csv")
+    for picture in (REPOSITORY / folder).glob("*.png"):
+        shutil.copy(picture, RESULTS / f"chase_db1_{picture.name}")
 
 
 def folder(options: argparse.Namespace, name: str, seed: int) -> str:
@@ -105,15 +127,15 @@ def run(options: argparse.Namespace, files: list[str], overrides: dict[str, obje
 
 
 def write_table(options: argparse.Namespace) -> None:
-    """Mean and spread over cases for single network and ensemble; over seeds for students."""
+    """A row for each method of the first run, then for each kind of student over its seeds."""
     first = _metrics(options, "student", 0)["methods"]
-    rows = {
-        "single network (mean of the members)": [first["single"]],
-        f"deep ensemble of {NUM_MEMBERS}": [first["deep_ensemble"]],
-    }
-    for name in STUDENTS:
-        found = [_metrics(options, name, seed) for seed in range(options.seeds)]
-        rows[name] = [metrics["methods"]["student"] for metrics in found if metrics]
+    rows = {name: [scores] for name, scores in first.items() if not name.startswith("student")}
+    for kind in STUDENTS:
+        found = [_metrics(options, kind, seed) for seed in range(options.seeds)]
+        for ending, words in (("", ""), ("_temperature", " + temperature")):
+            rows[f"{kind}{words}"] = [
+                metrics["methods"][f"student{ending}"] for metrics in found if metrics
+            ]
     rows = {name: methods for name, methods in rows.items() if methods}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "chase_db1.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
@@ -133,9 +155,14 @@ def _markdown(rows: dict[str, list[dict]]) -> str:
     ]
     for name, methods in rows.items():
         cells = [name, str(len(methods)), f"{methods[0]['parameters']:,}"]
-        cells += [_cell([method[metric]["mean"] for method in methods]) for metric in METRICS]
+        cells += [_cell([_mean(method, metric) for method in methods]) for metric in METRICS]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _mean(method: dict, metric: str) -> float:
+    mean = method.get(metric, {}).get("mean")
+    return math.nan if mean is None else mean
 
 
 def _cell(values: list[float]) -> str:

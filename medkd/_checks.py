@@ -13,7 +13,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from medkd.types import Label, Mask, MemberProbs, Probs
+    from medkd.types import Label, Mask, MemberProbs, Probs, VoxelMap
 
 __all__ = [
     "check_at_least",
@@ -24,6 +24,7 @@ __all__ = [
     "check_members",
     "check_positive",
     "check_same_shape",
+    "check_uncertainty",
 ]
 
 _MAX_SPATIAL_AXES = 3
@@ -62,6 +63,16 @@ def check_mask(mask: Mask | None, like: Tensor) -> None:
     if mask.dtype != torch.bool:
         raise TypeError(f"Expected `mask` of dtype torch.bool, but got {mask.dtype}.")
     _check_voxel_map(mask, like, "mask")
+
+
+def check_uncertainty(tensor: VoxelMap) -> None:
+    """Raise unless ``tensor`` is floating point and ``(B, 1, *spatial)``."""
+    _check_floating(tensor, "uncertainty")
+    if not 3 <= tensor.ndim <= 2 + _MAX_SPATIAL_AXES or tensor.shape[1] != 1:
+        raise ValueError(
+            "Expected `uncertainty` of shape (B, 1, *spatial) with one to three spatial axes, "
+            f"but got shape {tuple(tensor.shape)}."
+        )
 
 
 def check_same_shape(tensor: Tensor, like: Tensor, name: str, like_name: str) -> None:

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from monai.inferers import SlidingWindowInferer
 from monai.losses import DiceCELoss
-from monai.networks.nets import UNet
+from monai.networks.nets import BasicUNet, UNet
+from torch import nn
 
 from medkd.ensembles import TeacherEnsemble
 from medkd.functional import (
@@ -18,6 +20,13 @@ from medkd.functional import (
     reliability_bins,
 )
 from medkd.losses import DistillationKLLoss
+from medkd.predictors import (
+    MonteCarloDropoutPredictor,
+    NetworkPredictor,
+    TemperaturePredictor,
+    TestTimeAugmentationPredictor,
+    measure_cost,
+)
 from medkd.trainers import DistillationTrainer
 
 pytestmark = pytest.mark.gpu
@@ -93,3 +102,70 @@ def test_a_step_of_distillation_moves_the_student(amp):
     trainer.run()
     assert torch.isfinite(trainer.state.output["loss"])
     assert any(not torch.equal(a, b) for a, b in zip(before, student.parameters(), strict=True))
+
+
+def _members(spatial, device):
+    members = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        members.append(BasicUNet(len(spatial), 2, 3, (4, 4, 4, 4, 4, 4), norm="batch").to(device))
+    return members
+
+
+def _predictors(spatial, device, *, amp):
+    members = _members(spatial, device)
+    inferer = SlidingWindowInferer([16] * len(spatial), sw_batch_size=3, overlap=0.5)
+    ensemble = NetworkPredictor(members, inferer, amp=amp)
+    single = NetworkPredictor(members[:1], inferer, amp=amp)
+    # Where all is dropped, masks do not depend on the device's random numbers.
+    drops_all = nn.Sequential(members[0], nn.Dropout(1.0))
+    return {
+        "ensemble": ensemble,
+        "batched": NetworkPredictor(members, inferer, amp=amp, batched=True),
+        "automatic": NetworkPredictor(members, inferer, amp=amp, batched="auto"),
+        "views": TestTimeAugmentationPredictor(single, transpose_axes=[0, 1]),
+        "temperature": TemperaturePredictor(ensemble, 1.5),
+        "samples": MonteCarloDropoutPredictor(drops_all, inferer, num_samples=2, amp=amp),
+    }
+
+
+@SHAPES
+@pytest.mark.parametrize("amp", [False, True])
+def test_predictors_equal_those_of_the_cpu(spatial, amp):
+    image = torch.randn(2, 2, *spatial, generator=torch.Generator().manual_seed(0))
+    expected = _predictors(spatial, "cpu", amp=False)
+    # Without AMP, convolutions may multiply in TF32, of 11 bits; float16 has 11 as well.
+    for name, predictor in _predictors(spatial, "cuda", amp=amp).items():
+        probs = predictor(image.cuda())
+        assert probs.device.type == "cuda"
+        assert probs.dtype == torch.float32
+        torch.testing.assert_close(
+            probs.cpu(), expected[name](image), rtol=0, atol=2e-2 if amp else 5e-3
+        )
+
+
+@pytest.mark.parametrize("amp", [False, True])
+def test_dropout_samples_follow_from_the_seed_and_have_the_mean_of_the_cpu(amp):
+    # The devices draw other masks, so the mean is compared: 8 samples of 2 x 40 x 40 voxels.
+    image = torch.stack([torch.zeros(2, 40, 40), torch.full((2, 40, 40), 1.5)], dim=1)
+    inferer = SlidingWindowInferer((16, 16), sw_batch_size=3, overlap=0)
+    predictor = MonteCarloDropoutPredictor(nn.Dropout(0.25), inferer, num_samples=8, amp=amp)
+    before = torch.cuda.get_rng_state(), torch.get_rng_state()
+    probs = predictor(image.cuda())
+    assert torch.equal(torch.cuda.get_rng_state(), before[0])
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert torch.equal(predictor(image.cuda()), probs)
+    assert not torch.equal(probs[0], probs[1])
+    expected = predictor(image)
+    assert abs(probs[:, :, 1].mean().item() - expected[:, :, 1].mean().item()) < 0.01
+
+
+@SHAPES
+def test_cost_counts_as_on_the_cpu_and_measures_memory(spatial):
+    image = torch.randn(2, 2, *spatial, generator=torch.Generator().manual_seed(0))
+    predictors = _predictors(spatial, "cpu", amp=False)
+    for name, predictor in _predictors(spatial, "cuda", amp=False).items():
+        cost = measure_cost(predictor, image.cuda())
+        assert cost.multiply_adds == measure_cost(predictors[name], image).multiply_adds
+        assert cost.peak_memory_bytes >= image[:, :1].numel() * 3 * 4  # the mean prediction
+        assert cost.seconds > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from medkd.data.case_checks import Finding, check_cases, find_unused_files
 from medkd.data.case_loading import load_cases
 from medkd.data.check_case import CheckCased
+from medkd.data.degrade import DEGRADATIONS, Degraded, degraded
 from medkd.data.encode_label import EncodeLabeld
 from medkd.data.field_of_view import ExtendFieldOfViewd, FieldOfViewd, estimate_field_of_view
 from medkd.data.file_pairing import FilePatterns
@@ -16,8 +17,10 @@ from medkd.data.phantoms import fundus_phantom
 from medkd.data.save_map import SaveMapd
 
 __all__ = [
+    "DEGRADATIONS",
     "Case",
     "CheckCased",
+    "Degraded",
     "EncodeLabeld",
     "ExtendFieldOfViewd",
     "FieldOfViewd",
@@ -27,6 +30,7 @@ __all__ = [
     "Manifest",
     "SaveMapd",
     "check_cases",
+    "degraded",
     "estimate_field_of_view",
     "find_unused_files",
     "fundus_phantom",

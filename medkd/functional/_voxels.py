@@ -9,13 +9,13 @@ import torch
 from medkd._checks import check_batch, check_label, check_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
     from medkd.types import Label, Mask, Probs
 
-__all__ = ["cases_in_chunks", "label_pairs_in_chunks"]
+__all__ = ["cases_in_chunks", "label_pairs_in_chunks", "maps_in_chunks"]
 
 # Measured on 5 classes: float64 copies of larger chunks leave the cache and cost three times more.
 _CPU_CHUNK = 1 << 16
@@ -68,6 +68,37 @@ def label_pairs_in_chunks(
             (_class_index(chunk_pred.squeeze(0), num_classes, "pred_label"), chunk_label)
             for chunk_pred, chunk_label in chunks
         )
+
+
+def maps_in_chunks(
+    maps: Sequence[Tensor], mask: Mask | None
+) -> Iterator[Iterator[tuple[Tensor, ...]]]:
+    """The valid voxels of several maps of one shape, case by case, in chunks.
+
+    Args:
+        maps: each ``(B, 1, *spatial)``, of any dtype.
+        mask: bool ``(B, 1, *spatial)``, the valid voxels; ``None`` for all.
+
+    Yields:
+        For each case an iterator over tuples of one ``(voxels,)`` per map. A chunk has at least one
+        voxel.
+    """
+    plain = [_plain(one) for one in maps]
+    for case in range(plain[0].shape[0]):
+        case_mask = None if mask is None else _plain(mask)[case].flatten()
+        yield _map_chunks([one[case].flatten() for one in plain], case_mask)
+
+
+def _map_chunks(maps: Sequence[Tensor], mask: Tensor | None) -> Iterator[tuple[Tensor, ...]]:
+    size = _CPU_CHUNK if maps[0].device.type == "cpu" else _DEVICE_CHUNK
+    for start in range(0, maps[0].numel(), size):
+        part = slice(start, start + size)
+        chunk = tuple(one[part] for one in maps)
+        if mask is not None:
+            valid = mask[part].nonzero().squeeze(1)
+            chunk = tuple(one[valid] for one in chunk)
+        if chunk[0].numel() > 0:
+            yield chunk
 
 
 def _cases(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from medkd._checks import check_at_least
+from medkd.functional._bins import BinSums
+from medkd.functional._top_label import top_label
 from medkd.functional._voxels import cases_in_chunks
 
 if TYPE_CHECKING:
@@ -17,10 +19,13 @@ if TYPE_CHECKING:
 
     from medkd.types import Label, Mask, Probs
 
-__all__ = ["ReliabilityBins", "expected_calibration_error", "reliability_bins"]
-
-# How far above one a sum of rounded probabilities may lie; beyond it these are no probabilities.
-_TOLERANCE = 1e-3
+__all__ = [
+    "ReliabilityBins",
+    "expected_calibration_error",
+    "maximum_calibration_error",
+    "reliability_bins",
+    "root_mean_square_calibration_error",
+]
 
 
 @dataclass(frozen=True)
@@ -168,35 +173,104 @@ def expected_calibration_error(bins: ReliabilityBins) -> Tensor:
     return gap / bins.count.sum(dim=1)  # 0 / 0 is the NaN of a case without a voxel
 
 
+def maximum_calibration_error(bins: ReliabilityBins) -> Tensor:
+    r"""Widest gap between confidence and accuracy of any bin.
+
+    .. math::
+        \mathrm{MCE} = \max_i \big| \mathrm{accuracy}(V_i) - \mathrm{confidence}(V_i) \big|
+
+    over the bins :math:`V_i` that hold a voxel. One voxel makes a bin: on small structures it says
+    more about the number of voxels than about the network.
+
+    Args:
+        bins: reliability bins of ``B`` cases; pool them first for one number over all voxels.
+
+    Returns:
+        float64 ``(B,)`` in ``[0, 1]``; NaN for a case without a valid voxel.
+
+    Example:
+        Thirty voxels at 0.9 that are all right, ten at 0.6 of which two are:
+
+        >>> import torch
+        >>> from medkd.functional import ReliabilityBins, maximum_calibration_error
+        >>> bins = ReliabilityBins(
+        ...     count=torch.tensor([[10, 30]]),
+        ...     correct=torch.tensor([[2, 30]]),
+        ...     confidence_sum=torch.tensor([[6.0, 27.0]], dtype=torch.float64),
+        ... )
+        >>> round(maximum_calibration_error(bins).item(), 4)  # 0.6 - 0.2
+        0.4
+
+    References:
+        C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger. On calibration of modern neural networks.
+        ICML 2017, arXiv:1706.04599, equation 5.
+    """
+    widest = _gaps(bins).abs().amax(dim=1)
+    return widest.masked_fill(bins.count.sum(dim=1) == 0, torch.nan)
+
+
+def root_mean_square_calibration_error(bins: ReliabilityBins, *, debiased: bool) -> Tensor:
+    r"""Root of the mean square of the gap between confidence and accuracy.
+
+    .. math::
+        \mathrm{RMSCE}^2 = \sum_i \frac{|V_i|}{|V|} \Big( g_i^2
+            - \frac{a_i (1 - a_i)}{|V_i| - 1} \Big), \qquad
+            g_i = a_i - \mathrm{confidence}(V_i)
+
+    with :math:`a_i` the accuracy of bin :math:`V_i`; the second term only if ``debiased``. It is
+    how much of the square of the gap is to be expected from the finite number of voxels alone:
+    without it, a perfectly calibrated network has an error, the greater the fewer its voxels.
+
+    A bin of one voxel says nothing of its own spread; debiased, it adds nothing. The debiased sum
+    estimates a square and may fall below zero, which says that no error is to be seen: it counts as
+    zero, before the root is taken. Neighboring voxels err together, so the true bias on images is
+    greater than what is taken off.
+
+    Args:
+        bins: reliability bins of ``B`` cases; pool them first for one number over all voxels.
+        debiased: whether to take the expected part off.
+
+    Returns:
+        float64 ``(B,)`` in ``[0, 1]``; NaN for a case without a valid voxel.
+
+    Example:
+        Five voxels at 0.75 of which two are right:
+
+        >>> import torch
+        >>> from medkd.functional import ReliabilityBins, root_mean_square_calibration_error
+        >>> bins = ReliabilityBins(
+        ...     count=torch.tensor([[5]]),
+        ...     correct=torch.tensor([[2]]),
+        ...     confidence_sum=torch.tensor([[3.75]], dtype=torch.float64),
+        ... )
+        >>> round(root_mean_square_calibration_error(bins, debiased=False).item(), 4)  # 0.75 - 0.4
+        0.35
+        >>> round(root_mean_square_calibration_error(bins, debiased=True).item() ** 2, 4)
+        0.0625
+
+    References:
+        A. Kumar, P. Liang, T. Ma. Verified uncertainty calibration. NeurIPS 2019,
+        arXiv:1909.10155 (the debiased estimator of the squared error; bins of one voxel as in the
+        authors' code).
+    """
+    squared = _gaps(bins).square()
+    if debiased:
+        accuracy = bins.correct.double() / bins.count.clamp_min(1)
+        expected = accuracy * (1 - accuracy) / (bins.count - 1).clamp_min(1)
+        squared = (squared - expected).masked_fill(bins.count < 2, 0.0)
+    mean = (squared * bins.count).sum(dim=1) / bins.count.sum(dim=1)
+    return mean.clamp_min(0.0).sqrt()
+
+
+def _gaps(bins: ReliabilityBins) -> Tensor:
+    """Accuracy less confidence of each bin, zero for an empty one."""
+    return (bins.correct - bins.confidence_sum) / bins.count.clamp_min(1)
+
+
 def _bins_of(chunks: Iterable[tuple[Tensor, Tensor]], num_bins: int) -> tuple[Tensor, Tensor]:
     """Counts of wrong and right voxels, int64 ``(num_bins, 2)``, and sums of confidence."""
-    count = torch.zeros(num_bins * 2, dtype=torch.int64)
-    confidence_sum = torch.zeros(num_bins, dtype=torch.float64)
+    sums = BinSums(num_bins)
     for probs, label in chunks:
-        confidence = probs.amax(dim=0)
-        _check_confidence(confidence)
-        correct = _is_predicted(probs, label, confidence)
-        confidence = confidence.double()
-        index = (confidence * num_bins).ceil_().sub_(1).clamp_(0, num_bins - 1).long()
-        count += torch.bincount(index * 2 + correct, minlength=num_bins * 2).cpu()
-        confidence_sum += torch.bincount(index, confidence, minlength=num_bins).cpu()
-    return count.view(num_bins, 2), confidence_sum
-
-
-def _is_predicted(probs: Tensor, label: Tensor, confidence: Tensor) -> Tensor:
-    """Whether the label is the predicted class, bool ``(voxels,)``."""
-    is_top = probs == confidence
-    if torch.count_nonzero(is_top) > label.numel():
-        # Some voxel has two classes of highest probability: the lower index is predicted. Searching
-        # for it is slow, so only where there is need.
-        return is_top.byte().argmax(dim=0) == label
-    return is_top.gather(0, label.unsqueeze(0)).squeeze(0)
-
-
-def _check_confidence(confidence: Tensor) -> None:
-    lowest, highest = (bound.item() for bound in confidence.aminmax())
-    if not (lowest >= 0 and highest <= 1 + _TOLERANCE):  # this way round, NaN is refused
-        raise ValueError(
-            "Expected `probs` to be probabilities from 0 to 1 at every valid voxel, but got "
-            f"highest class values from {lowest} to {highest}."
-        )
+        confidence, correct = top_label(probs, label)
+        sums.add(confidence.double(), correct.double())
+    return sums.count(), sums.total()

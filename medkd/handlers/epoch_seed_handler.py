@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+import ignite.distributed as idist
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
@@ -18,12 +19,15 @@ __all__ = ["EpochSeedHandler"]
 # Far apart, so that the epochs of neighboring seeds never share a stream.
 _SEED_STRIDE = 1_000_003
 _MAX_SEED = 2**32
+# The golden section of all seeds: its multiples lie as far from each other as they can.
+_PROCESS_STRIDE = 2_654_435_769
 
 
 class EpochSeedHandler:
     """Seeds torch, NumPy, ``random`` and the data set's random transforms at each epoch's start.
 
-    The seed is a function of ``seed`` and the epoch's number alone. A run that is killed and
+    The seed is a function of ``seed``, the epoch's number and, where several processes train one
+    network, the process's rank alone. A run that is killed and
     goes on from the checkpoint of its last epoch therefore sees the same batches and dropout as one
     that was never killed, and on a CPU ends with the same bits.
 
@@ -48,7 +52,8 @@ class EpochSeedHandler:
 
     def __call__(self, engine: Engine) -> None:
         """Seed everything for the epoch that begins."""
-        seed = (self.seed * _SEED_STRIDE + engine.state.epoch) % _MAX_SEED
+        seed = self.seed * _SEED_STRIDE + engine.state.epoch + idist.get_rank() * _PROCESS_STRIDE
+        seed %= _MAX_SEED
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 - MONAI's and users' transforms draw from it
         torch.manual_seed(seed)

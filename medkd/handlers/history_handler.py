@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import logging
 import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
 from medkd.files import atomic_write
@@ -25,10 +27,12 @@ class HistoryHandler:
     """Keeps one row an epoch and writes them as CSV.
 
     A row holds ``epoch``, ``loss``, each loss term's mean over the epoch's steps under its name,
-    the learning rate, and the metrics of a validation that ran in that epoch. A resumed run takes
+    the learning rate, the ``seconds`` since the last row (the first row's begin with the training
+    loop), and the metrics of a validation that ran in that epoch. A resumed run takes
     the rows before its first epoch from the file, so its curves have no gap and no double; the file
     must therefore be written before the checkpoint of the same epoch: attach this handler before
-    :class:`~medkd.handlers.resume_handler.ResumeHandler`.
+    :class:`~medkd.handlers.resume_handler.ResumeHandler`. Where several processes train one
+    network, losses are means over all of them, and the first one writes.
 
     Args:
         file: the CSV file, written anew after every epoch.
@@ -47,14 +51,19 @@ class HistoryHandler:
         self._sums: dict[str, torch.Tensor] = {}
         self._steps = 0
         self._validated = False
+        self._row_started = 0.0
 
     def attach(self, engine: Engine) -> None:
         """Take earlier rows on start, collect each step, close a row at each epoch's end."""
+        engine.add_event_handler(Events.STARTED, self._start_clock)
         engine.add_event_handler(Events.EPOCH_STARTED, self._take_earlier_rows)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._close_row)
         if self.evaluator is not None:
             self.evaluator.add_event_handler(Events.COMPLETED, self._mark_validated)
+
+    def _start_clock(self) -> None:
+        self._row_started = time.monotonic()
 
     def _take_earlier_rows(self, engine: Engine) -> None:
         # Only now is it known where a resumed run goes on: ResumeHandler loads on STARTED.
@@ -73,13 +82,18 @@ class HistoryHandler:
 
     def _close_row(self, engine: Engine) -> None:
         row = {"epoch": float(engine.state.epoch)}
-        row.update((name, float(total) / self._steps) for name, total in self._sums.items())
+        steps = self._steps * idist.get_world_size()
+        row.update((name, float(idist.all_reduce(v)) / steps) for name, v in self._sums.items())
         row["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
+        now = time.monotonic()
+        row["seconds"], self._row_started = now - self._row_started, now
         if self._validated and self.evaluator is not None:
             row.update((name, float(v)) for name, v in self.evaluator.state.metrics.items())
         self._check_finite(row)
         self.rows.append(row)
         self._sums, self._steps, self._validated = {}, 0, False
+        if idist.get_rank() > 0:
+            return
         _log.info(
             "epoch %d of %d: %s",
             engine.state.epoch,

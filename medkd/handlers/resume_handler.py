@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from torch import nn
 
@@ -25,7 +26,8 @@ class ResumeHandler:
 
     MONAI's ``CheckpointSaver`` writes in place, so that a kill in the middle of a write loses the
     checkpoint it replaces; here a checkpoint is written whole or not at all. It is deleted once
-    the final weights lie in ``model_file``.
+    the final weights lie in ``model_file``. Where several processes train one network, all load and
+    the first one writes.
 
     Args:
         checkpoint_file: the checkpoint of a run that is not finished.
@@ -72,6 +74,8 @@ class ResumeHandler:
 
     def save(self, engine: Engine) -> None:
         """Write the checkpoint of the epoch that ended."""
+        if idist.get_rank() > 0:
+            return
         state = {name: item.state_dict() for name, item in self._stateful(engine).items()}
         state["network"] = self.network.state_dict()
         state["epoch"] = engine.state.epoch
@@ -80,7 +84,7 @@ class ResumeHandler:
 
     def finish(self, engine: Engine) -> None:
         """Write the final weights, then drop the checkpoint; not if the training was stopped."""
-        if engine.state.epoch < engine.state.max_epochs:
+        if engine.state.epoch < engine.state.max_epochs or idist.get_rank() > 0:
             return
         save_weights(self.network, self.model_file)
         self.checkpoint_file.unlink(missing_ok=True)

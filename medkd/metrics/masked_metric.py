@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+import torch.distributed
 from monai.metrics import CumulativeIterationMetric, do_metric_reduction
-from monai.utils import MetricReduction
+from monai.utils import MetricReduction, evenly_divisible_all_gather
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,9 @@ class MaskedMetric(CumulativeIterationMetric):
 
     Subclasses implement ``_compute_tensor(y_pred, y, mask=None)`` and return ``(B, 1)`` scores.
 
+    Where several processes share the cases out, what is aggregated or read is of all of them, in
+    the order of the processes. Each must then ask for it, also one that saw no case.
+
     Args:
         reduction: one of MONAI's reductions over the cases that have a score; ``"mean"`` or
             ``"none"`` are the ones that mean something for one score per case.
@@ -30,6 +34,8 @@ class MaskedMetric(CumulativeIterationMetric):
     Raises:
         ValueError: if ``reduction`` is none of MONAI's.
     """
+
+    _synced: bool  # MONAI's own: whether the buffers of all processes have been gathered
 
     def __init__(
         self, reduction: MetricReduction | str = MetricReduction.MEAN, get_not_nans: bool = False
@@ -81,6 +87,22 @@ class MaskedMetric(CumulativeIterationMetric):
             return torch.cat(scores)
         return [torch.cat(parts) for parts in zip(*scores, strict=True)]
 
+    def _sync(self) -> None:
+        """Gather the buffers of all processes.
+
+        MONAI 1.6.1 has a process that saw no case leave at once, for which the others wait forever:
+        five cases on eight GPUs. Such a process joins in with nothing, in the others' layout.
+        """
+        if self._synced or not _is_shared_out():
+            super()._sync()
+            return
+        own = None if self._buffers is None else [torch.stack(buffer) for buffer in self._buffers]
+        layout = _layout_of_all(own)
+        if layout is not None:
+            parts = own or [torch.empty((0, *shape), dtype=dtype) for shape, dtype in layout]
+            self._synced_tensors = [evenly_divisible_all_gather(part) for part in parts]
+        self._synced = True
+
     def aggregate(
         self, reduction: MetricReduction | str | None = None
     ) -> Tensor | tuple[Tensor, Tensor]:
@@ -109,3 +131,21 @@ class MaskedMetric(CumulativeIterationMetric):
             value = scores.nanmean()  # MONAI's mean is rounded to float32
         value = torch.where(not_nans > 0, value, torch.full_like(value, torch.nan))
         return (value, not_nans) if self.get_not_nans else value
+
+
+def _is_shared_out() -> bool:
+    distributed = torch.distributed
+    return (
+        distributed.is_available()
+        and distributed.is_initialized()
+        and distributed.get_world_size() > 1
+    )
+
+
+def _layout_of_all(buffers: list[Tensor] | None) -> list[tuple[torch.Size, torch.dtype]] | None:
+    """Shape of a case and dtype of every buffer, from the first process that has any."""
+    own = None if buffers is None else [(buffer.shape[1:], buffer.dtype) for buffer in buffers]
+    layouts: list[list[tuple[torch.Size, torch.dtype]] | None]
+    layouts = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(layouts, own)
+    return next((layout for layout in layouts if layout is not None), None)

@@ -1,6 +1,22 @@
-"""One interface to every source of probabilities, and what a prediction says as maps."""
+"""One interface to every source of probabilities, what it says as maps, and what it costs."""
 
-from medkd.predictors.network_predictor import NetworkPredictor
+from medkd.predictors.cost import PredictorCost, count_multiply_adds, measure_cost
+from medkd.predictors.monte_carlo_dropout_predictor import MonteCarloDropoutPredictor
+from medkd.predictors.network_predictor import NetworkPredictor, single_networks
 from medkd.predictors.prediction_maps import PredictionMapsd
+from medkd.predictors.predictor import Predictor
+from medkd.predictors.temperature_predictor import TemperaturePredictor
+from medkd.predictors.test_time_augmentation_predictor import TestTimeAugmentationPredictor
 
-__all__ = ["NetworkPredictor", "PredictionMapsd"]
+__all__ = [
+    "MonteCarloDropoutPredictor",
+    "NetworkPredictor",
+    "PredictionMapsd",
+    "Predictor",
+    "PredictorCost",
+    "TemperaturePredictor",
+    "TestTimeAugmentationPredictor",
+    "count_multiply_adds",
+    "measure_cost",
+    "single_networks",
+]

@@ -15,11 +15,13 @@ from medkd.reports.case_overlays import (
     cropped_to_mask,
     error_picture,
     shown_image,
+    trust_picture,
 )
 from medkd.reports.figure_style import (
     ERROR_COLORS,
     FIGURE_WIDTH,
     MUTED,
+    TRUST_COLORS,
     UNSCORED,
     hide_frame,
     render,
@@ -34,19 +36,24 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_case"]
 
-_COLUMNS = 4
+_COLUMNS = 5
 _TALLEST, _FLATTEST = 1.6, 0.3
-_PANEL_WIDTH, _TITLE_HEIGHT = 2.72, 0.3
-_KEY_HEIGHT, _TWO_ROW_KEY_HEIGHT = 0.55, 0.75
+_PANEL_WIDTH, _TITLE_HEIGHT = 2.2, 0.5
+_KEY_HEIGHT, _KEY_ROW_HEIGHT = 0.55, 0.2
+_SHOWN = ("deep_ensemble", "student")
+_UNSURE = 0.5  # share of the highest entropy
 _BINARY = 2
 _MAX_CLASSES = 7
 
 
 def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
-    """Image above label at the left; then a row of prediction, errors and uncertainty each method.
+    r"""Image above label at the left; then a row for the ensemble and one for the student.
 
-    Uncertainty has one scale in all figures of a report, from 0 to the logarithm of the number of
-    classes, so that colors can be compared between methods and cases.
+    A row holds the prediction, its errors, the uncertainty, and uncertainty against error: which
+    errors the method was unsure of. A pixel is unsure above half of the highest entropy,
+    :math:`\tfrac{1}{2} \log C`. Uncertainty has one scale in all figures of a report, from 0 to
+    :math:`\log C`, so that colors can be compared between methods and cases. Where ensemble or
+    student is missing, the picture's first two methods are shown.
 
     Args:
         results: names and scores for the headings.
@@ -56,11 +63,14 @@ def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
         Content of the PNG file.
     """
     picture = cropped_to_mask(picture)
-    num_rows = max(len(picture.methods), 2)
+    names = [name for name in _SHOWN if name in picture.methods]
+    if len(names) < len(_SHOWN):
+        names = list(picture.methods)[: len(_SHOWN)]
+    num_rows = len(_SHOWN)
     height, width = picture.label.shape
     ratio = min(max(height / width, _FLATTEST), _TALLEST)
     panel_height = _PANEL_WIDTH * ratio + _TITLE_HEIGHT
-    key_height = _KEY_HEIGHT if len(results.class_names) == _BINARY else _TWO_ROW_KEY_HEIGHT
+    key_height = _KEY_HEIGHT + _KEY_ROW_HEIGHT * (len(results.class_names) > _BINARY)
     heights = [*([panel_height] * num_rows), key_height]
 
     def draw(figure: Figure) -> None:
@@ -74,9 +84,9 @@ def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
         for axes in panels.flat:
             hide_frame(axes)
         _draw_case(panels[:2, 0], picture)
-        for row, name in zip(panels[:, 1:], picture.methods, strict=False):
+        for row, name in zip(panels[:, 1:], names, strict=False):
             uncertainty = _draw_method(row, results, picture, name)
-        if picture.methods:
+        if names:
             _draw_scale(figure.add_subplot(grid[-1, -1]), uncertainty)
         _draw_key(figure.add_subplot(grid[-1, :-1]), results, picture)
 
@@ -96,6 +106,15 @@ def _draw_method(
     prediction, uncertainty = picture.methods[name]
     panels[0].imshow(class_picture(prediction, picture.mask), interpolation_stage="rgba")
     panels[1].imshow(error_picture(picture.image, picture.label, prediction, picture.mask))
+    panels[3].imshow(
+        trust_picture(
+            picture.image,
+            prediction != picture.label,
+            uncertainty,
+            picture.mask,
+            threshold=_UNSURE * math.log(len(results.class_names)),
+        )
+    )
     _name_row(panels, results, picture.case_id, name)
     hidden = np.zeros_like(uncertainty, dtype=bool) if picture.mask is None else ~picture.mask
     colors = colormaps["magma"].with_extremes(bad=UNSCORED)
@@ -110,9 +129,10 @@ def _draw_method(
 def _name_row(panels: np.ndarray, results: EvaluationResults, case_id: str, name: str) -> None:
     method = results.method(name)
     dice = float("nan") if method is None else method.values("dice").get(case_id, float("nan"))
-    panels[0].set_title(f"{name if method is None else method.title}: prediction")
+    panels[0].set_title(f"{name if method is None else method.title}:\nprediction")
     panels[1].set_title("errors" if math.isnan(dice) else f"errors (Dice {dice:.3f})")
     panels[2].set_title("uncertainty")
+    panels[3].set_title("uncertainty against error")
 
 
 def _draw_scale(axes: Axes, uncertainty: AxesImage) -> None:
@@ -130,14 +150,15 @@ def _draw_key(axes: Axes, results: EvaluationResults, picture: CasePicture) -> N
     errors = [_patch(ERROR_COLORS[kind], kind) for kind in kinds]
     if picture.mask is not None:
         errors.append(_patch(UNSCORED, "not scored"))
-    legend = axes.legend(
-        handles=errors, loc="center" if is_binary else "upper center", ncols=len(errors)
-    )
+    rows = [errors, [_patch(color, kind) for kind, color in TRUST_COLORS.items()]]
     if not is_binary:
-        axes.add_artist(legend)  # a second legend replaces the first otherwise
         shown = np.unique(picture.label[picture.label > 0])[:_MAX_CLASSES]
-        classes = [_patch(class_color(int(c)), _class_name(results, int(c))) for c in shown]
-        axes.legend(handles=classes, loc="lower center", ncols=max(len(classes), 1))
+        rows.append([_patch(class_color(int(c)), _class_name(results, int(c))) for c in shown])
+    for index, row in enumerate(rows):
+        if (earlier := axes.get_legend()) is not None:
+            axes.add_artist(earlier)  # a second legend replaces the first otherwise
+        place = (0, 1 - (index + 0.5) / len(rows))
+        axes.legend(handles=row, loc="center left", bbox_to_anchor=place, ncols=max(len(row), 1))
 
 
 def _patch(color: str, text: str) -> Patch:

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from medkd.reports.figure_style import CLASS_COLORS, ERROR_COLORS, UNSCORED
+from medkd.reports.figure_style import CLASS_COLORS, ERROR_COLORS, TRUST_COLORS, UNSCORED
 
 if TYPE_CHECKING:
     from medkd.reports.evaluation_results import CasePicture
 
-__all__ = ["class_color", "class_picture", "cropped_to_mask", "error_picture", "shown_image"]
+__all__ = [
+    "class_color",
+    "class_picture",
+    "cropped_to_mask",
+    "error_picture",
+    "shown_image",
+    "trust_picture",
+]
 
 _COLOR_DIMS = 3
 _DIMMED = 0.42
@@ -66,9 +73,7 @@ def error_picture(
     Returns:
         ``(height, width, 3)`` in ``[0, 1]``.
     """
-    image = shown_image(image)
-    gray = image if image.ndim < _COLOR_DIMS else image @ np.asarray(_LUMINANCE, np.float32)
-    picture = np.repeat(_DIMMED * gray[..., None], _COLOR_DIMS, axis=-1)
+    picture = _dimmed(image)
     is_there, is_found = label > 0, prediction > 0
     kinds = {
         "correct": is_there & (label == prediction),
@@ -78,6 +83,38 @@ def error_picture(
     }
     for kind, pixels in kinds.items():
         picture[pixels] = to_rgb(ERROR_COLORS[kind])
+    return _unscored_outside(picture, mask)
+
+
+def trust_picture(
+    image: np.ndarray,
+    is_wrong: np.ndarray,
+    uncertainty: np.ndarray,
+    mask: np.ndarray | None,
+    *,
+    threshold: float,
+) -> np.ndarray:
+    """Where uncertainty and errors meet and where they do not, over the dimmed gray image.
+
+    Args:
+        image: ``(height, width)`` or ``(height, width, 3)``, in ``[0, 1]``.
+        is_wrong: bool ``(height, width)``.
+        uncertainty: ``(height, width)``; NaN counts as sure.
+        mask: bool ``(height, width)``; pixels outside are shown as not scored.
+        threshold: a pixel is unsure above it.
+
+    Returns:
+        ``(height, width, 3)`` in ``[0, 1]``; what is right and sure is the image alone.
+    """
+    picture = _dimmed(image)
+    is_unsure = uncertainty > threshold
+    kinds = {
+        "wrong and sure": is_wrong & ~is_unsure,
+        "wrong but unsure": is_wrong & is_unsure,
+        "right but unsure": ~is_wrong & is_unsure,
+    }
+    for kind, pixels in kinds.items():
+        picture[pixels] = to_rgb(TRUST_COLORS[kind])
     return _unscored_outside(picture, mask)
 
 
@@ -113,6 +150,13 @@ def cropped_to_mask(picture: CasePicture) -> CasePicture:
         mask=picture.mask[window],
         methods={name: (p[window], u[window]) for name, (p, u) in picture.methods.items()},
     )
+
+
+def _dimmed(image: np.ndarray) -> np.ndarray:
+    """The image in dark gray, so that colors upon it stand out, ``(height, width, 3)``."""
+    image = shown_image(image)
+    gray = image if image.ndim < _COLOR_DIMS else image @ np.asarray(_LUMINANCE, np.float32)
+    return np.repeat(_DIMMED * gray[..., None], _COLOR_DIMS, axis=-1)
 
 
 def _unscored_outside(picture: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

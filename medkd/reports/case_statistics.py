@@ -1,4 +1,4 @@
-"""Mean and spread over cases, and paired differences: the only statistics of a report."""
+"""Mean and spread over cases, and paired differences."""
 
 from __future__ import annotations
 
@@ -38,11 +38,13 @@ class PairedDifference:
         difference: mean and spread of the differences.
         num_higher: cases where the first method's score is higher.
         num_lower: cases where it is lower.
+        values: every case's difference; NaN where either method has no score.
     """
 
     difference: CaseStatistics
     num_higher: int
     num_lower: int
+    values: tuple[float, ...]
 
 
 def case_statistics(values: Iterable[float]) -> CaseStatistics:
@@ -78,9 +80,12 @@ def paired_difference(method: MethodResult, other: MethodResult, metric: str) ->
         The differences' mean and spread, and in how many cases the first is higher and lower.
     """
     theirs = other.values(metric)
-    differences = [value - theirs[case_id] for case_id, value in method.values(metric).items()]
+    differences = tuple(
+        value - theirs.get(case_id, math.nan) for case_id, value in method.values(metric).items()
+    )
     return PairedDifference(
         difference=case_statistics(differences),
         num_higher=sum(difference > 0 for difference in differences),
         num_lower=sum(difference < 0 for difference in differences),
+        values=differences,
     )

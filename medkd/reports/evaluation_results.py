@@ -11,7 +11,8 @@ from medkd.reports.score_columns import REGION_ENDINGS
 if TYPE_CHECKING:
     import numpy as np
 
-    from medkd.functional import ReliabilityBins
+    from medkd.functional import ErrorBins, ReliabilityBins
+    from medkd.reports.method_cost import MethodCost
 
 __all__ = ["CasePicture", "EvaluationResults", "MethodResult"]
 
@@ -30,6 +31,9 @@ class MethodResult:
         seconds_per_case: seconds of one prediction, by case id.
         scores: case id to metric id to value; NaN where a score has no meaning for a case.
         reliability: region to reliability bins, pooled over the cases by the report.
+        errors: region to bins of right and wrong pixels by uncertainty, pooled likewise.
+        summary: metric id to the one number of a data set, such as ``failure_auroc``.
+        cost: what a prediction costs; ``None`` if nothing was measured.
     """
 
     name: str
@@ -38,6 +42,9 @@ class MethodResult:
     seconds_per_case: Mapping[str, float]
     scores: Mapping[str, Mapping[str, float]]
     reliability: Mapping[str, ReliabilityBins] = field(default_factory=dict)
+    errors: Mapping[str, ErrorBins] = field(default_factory=dict)
+    summary: Mapping[str, float] = field(default_factory=dict)
+    cost: MethodCost | None = None
 
     def values(self, metric: str) -> dict[str, float]:
         """A metric's value by case id; NaN for a case without it."""
@@ -92,10 +99,12 @@ class EvaluationResults:
             terms, ``learning_rate`` and ``val_<metric>``. Rows may lack keys.
         pictures: cases to show; may be empty.
         regions: region name to what its metric ids end in. The first is the main one.
+        shift: kind and strength of what was done to the images, such as ``("blur", 3)``; ``None``
+            for images as they are.
 
     Raises:
         ValueError: if there is no method, a name comes twice, the methods have other cases than
-            one another, or there are fewer than two classes.
+            one another, there are fewer than two classes, or the strength is below 1.
 
     Example:
         >>> row = {"a": {"dice": 0.75}, "b": {"dice": 0.25}}
@@ -113,6 +122,7 @@ class EvaluationResults:
     histories: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
     pictures: Sequence[CasePicture] = ()
     regions: Mapping[str, str] = field(default_factory=lambda: dict(REGION_ENDINGS))
+    shift: tuple[str, int] | None = None
 
     def __post_init__(self) -> None:
         if not self.methods:
@@ -124,6 +134,8 @@ class EvaluationResults:
             raise ValueError(
                 f"Expected `class_names` of two classes or more, but got {list(self.class_names)}."
             )
+        if self.shift is not None and self.shift[1] < 1:
+            raise ValueError(f"Expected `shift` of strength 1 or more, but got {self.shift}.")
         for method in self.methods:
             _check_cases(method, set(self.case_ids))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "FIGURE_WIDTH",
     "INK",
     "MUTED",
+    "TRUST_COLORS",
     "UNSCORED",
     "MethodStyle",
     "hide_frame",
@@ -45,10 +46,20 @@ _GRID = "#e3e7eb"
 DPI = 160
 """Pixels an inch in the PNG files."""
 
-# M. Okabe, K. Ito. Color universal design, 2008; the yellow is left out, too faint on white.
+# M. Okabe, K. Ito. Color universal design, 2008, without the yellow, which is too faint on white.
+# A method and its temperature-scaled form share a hue.
+_KNOWN: dict[str, tuple[str, str, Literal["-", "--"]]] = {
+    "single": ("#7b8794", "o", "-"),
+    "single_temperature": ("#000000", "o", "--"),
+    "test_time_augmentation": ("#009e73", "^", "-"),
+    "mc_dropout": ("#cc79a7", "v", "-"),
+    "deep_ensemble": ("#0072b2", "s", "-"),
+    "deep_ensemble_temperature": ("#56b4e9", "s", "--"),
+    "student": ("#d55e00", "D", "-"),
+    "student_temperature": ("#e69f00", "D", "--"),
+}
 _PALETTE = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#4b3f91", "#999933", "#000000")
-_KNOWN = {"single": "#7b8794", "deep_ensemble": "#0072b2", "student": "#d55e00"}
-_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "*")
+_MARKERS = ("P", "X", "<", ">", "*", "p", "h", "^", "v", "d")
 
 CLASS_COLORS = (
     "#17202a",
@@ -71,6 +82,13 @@ ERROR_COLORS = {
 }
 """What is right is gray like the image below it, so that what is wrong stands out, in two hues that
 color-blind readers can tell apart."""
+
+TRUST_COLORS = {
+    "wrong and sure": "#ff2d55",
+    "wrong but unsure": "#19c3c3",
+    "right but unsure": "#7a7440",
+}
+"""The error that nobody is warned of has the loudest color; a false alarm the most quiet."""
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -109,6 +127,7 @@ class MethodStyle:
 
     color: str
     marker: str
+    line: Literal["-", "--"]
 
 
 def method_styles(methods: Sequence[MethodResult]) -> dict[str, MethodStyle]:
@@ -118,15 +137,17 @@ def method_styles(methods: Sequence[MethodResult]) -> dict[str, MethodStyle]:
         methods: those of the report.
 
     Returns:
-        By method name: fixed for ``single``, ``deep_ensemble`` and ``student``, by position for
-        others. Up to eleven methods are distinct.
+        By method name: fixed for the eight that medkd's bundles evaluate, so that they look alike
+        in all reports; by position for others. Up to ten methods are distinct.
     """
+    styles = {m.name: MethodStyle(*_KNOWN[m.name]) for m in methods if m.name in _KNOWN}
+    taken = {style.color for style in styles.values()}
+    colors = [color for color in _PALETTE if color not in taken]
     others = [method.name for method in methods if method.name not in _KNOWN]
-    colors = {**_KNOWN, **{name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(others)}}
-    return {
-        method.name: MethodStyle(colors[method.name], _MARKERS[i % len(_MARKERS)])
-        for i, method in enumerate(methods)
-    }
+    for index, name in enumerate(others):
+        marker = _MARKERS[index % len(_MARKERS)]
+        styles[name] = MethodStyle(colors[index % len(colors)], marker, "-")
+    return styles
 
 
 def render(draw: Callable[[Figure], None], *, width: float, height: float) -> bytes:

@@ -1,58 +1,57 @@
-"""The report as one HTML page that needs no network, no script and no other file."""
+"""The report of one evaluation, section by section."""
 
 from __future__ import annotations
 
-import base64
-from html import escape
-from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING
 
-from medkd.reports.page_style import STYLE_SHEET
-from medkd.reports.page_tables import case_table, main_table, region_table
-from medkd.reports.score_columns import SCORES
+from medkd.reports.comparison_words import chance_statement
+from medkd.reports.comparisons import REFERENCE_METHOD, compare_methods
+from medkd.reports.cost_table import COST_HEADINGS
+from medkd.reports.page_layout import (
+    definitions,
+    figure_block,
+    folded,
+    note,
+    page,
+    section,
+    statement,
+)
+from medkd.reports.page_tables import (
+    calibration_table,
+    case_table,
+    class_table,
+    cost_table,
+    difference_table,
+    main_table,
+    region_table,
+    uncertainty_table,
+)
+from medkd.reports.score_columns import (
+    CALIBRATION_SCORES,
+    SCORES,
+    SUMMARY_SCORES,
+    UNCERTAINTY_SCORES,
+)
 from medkd.reports.summary_statement import summary_statement
+from medkd.reports.tables import calibration_columns, main_columns, uncertainty_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from medkd.reports.evaluation_results import EvaluationResults
     from medkd.reports.report_figures import ReportFigure
+    from medkd.reports.score_columns import ScoreColumn
+    from medkd.reports.tables import TableColumn
 
 __all__ = ["report_page"]
 
-# The policy makes a browser refuse whatever is not in the file itself.
-_PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-<main>
-<header>
-<div class="over">medkd · evaluation report</div>
-<h1>$dataset</h1>
-<div class="over">$subtitle</div>
-</header>
-$sections
-<footer>The numbers of this page lie beside it in metrics.json, metrics.csv and cases.csv, its
-figures as PNG files. For research; not a medical device.</footer>
-</main>
-</body>
-</html>
-""")
-
-_SECTIONS = {
-    "cases": "Case by case",
-    "reliability": "Can the confidence be trusted?",
-    "training": "Training",
-    "pictures": "Cases to look at",
-}
+_REGION_NOTE = (
+    "Plain background makes any calibration look good, so a figure over all pixels flatters. The "
+    "band holds the pixels round the label's edge, where segmentations differ and where errors are "
+    "made."
+)
+_COST_NOTE = "A dash stands for what was not measured."
+_BINARY = 2
 
 
 def report_page(results: EvaluationResults, figures: Sequence[ReportFigure]) -> str:
@@ -65,47 +64,53 @@ def report_page(results: EvaluationResults, figures: Sequence[ReportFigure]) -> 
     Returns:
         HTML. Every name that comes from the results is escaped.
     """
-    sections = [_statement(results), _scores(results), _regions(results)]
-    for key, heading in _SECTIONS.items():
-        content = [_figure(figure) for figure in figures if figure.section == key]
-        if key == "cases":
-            content.append(_folded("Scores of every case", case_table(results)))
-        if content:
-            sections.append(_section(heading, *content))
+    drawn: dict[str, list[str]] = {}
+    for figure in figures:
+        drawn.setdefault(figure.section, []).append(figure_block(figure))
+    cases = folded("Scores of every case", case_table(results))
+    sections = [
+        statement(summary_statement(results)),
+        _scores(results),
+        _differences(results),
+        section("Case by case", *drawn.get("cases", []), cases),
+        _calibration(results, drawn.get("reliability", [])),
+        _uncertainty(results, drawn.get("risk", [])),
+        _classes(results),
+        section("What it costs", cost_table(results), note(_COST_NOTE), _terms(COST_HEADINGS)),
+        _figures("Training", drawn.get("training", [])),
+        _figures("Cases to look at", drawn.get("pictures", [])),
+    ]
     if results.settings:
-        sections.append(_section("How it was made", _definitions(results.settings, "settings")))
-    return _PAGE.substitute(
-        title=escape(f"{results.dataset}: evaluation report"),
-        style=STYLE_SHEET,
-        dataset=escape(results.dataset),
-        subtitle=escape(_subtitle(results)),
-        sections="\n".join(section for section in sections if section),
+        settings = definitions(results.settings, "settings")
+        sections.append(section("How it was made", settings))
+    return page(
+        kind="evaluation report",
+        heading=results.dataset,
+        subtitle=_subtitle(results),
+        content="\n".join(part for part in sections if part),
+        footer="The numbers of this page lie beside it in metrics.json, metrics.csv and cases.csv, "
+        "its figures as PNG files.",
     )
 
 
 def _subtitle(results: EvaluationResults) -> str:
     num_cases = len(results.case_ids)
     cases = f"{num_cases} case{'' if num_cases == 1 else 's'}"
-    return f"{results.split} split · {cases} · classes: {', '.join(results.class_names)}"
-
-
-def _statement(results: EvaluationResults) -> str:
-    paragraphs = "\n".join(f"<p>{escape(text)}</p>" for text in summary_statement(results))
-    return f'<div class="statement">\n{paragraphs}\n</div>'
+    shift = "" if results.shift is None else f" · images with {'{} {}'.format(*results.shift)}"
+    return f"{results.split} split · {cases} · classes: {', '.join(results.class_names)}{shift}"
 
 
 def _scores(results: EvaluationResults) -> str:
-    spread = " ± standard deviation" if len(results.case_ids) > 1 else ""
-    note = (
-        f"Mean{spread} over cases, in the {results.main_region}. Arrows point to the better "
+    below = ", below it its 95% bootstrap interval" if len(results.case_ids) > 1 else ""
+    text = (
+        f"Mean over cases{below}, in the {results.main_region}. Arrows point to the better "
         "direction; the best of a column is shaded, and so is what equals it to the digits shown. "
     )
-    meanings = {score.title: score.meaning for score in SCORES}
     return "\n".join(
         [
             main_table(results),
-            f'<p class="note">{escape(note + _missing(results))}</p>',
-            _folded("What the scores mean", _definitions(meanings, "terms")),
+            note(text + _missing(results)),
+            _meanings(SCORES, main_columns(results)),
         ]
     )
 
@@ -124,46 +129,56 @@ def _missing(results: EvaluationResults) -> str:
     return f"Cases without a score, left out of its mean: {', '.join(missing)}."
 
 
-def _regions(results: EvaluationResults) -> str:
-    table = region_table(results)
-    if not table:
+def _differences(results: EvaluationResults) -> str:
+    comparisons = compare_methods(results)
+    reference = results.method(REFERENCE_METHOD)
+    if not comparisons or reference is None:
         return ""
-    note = (
-        '<p class="note">Plain background makes any calibration look good, so a figure over all '
-        "pixels flatters. The band holds the pixels round the label's edge, where segmentations "
-        "differ and where errors are made.</p>"
-    )
-    return _section("Calibration in other regions", table, note)
-
-
-def _section(heading: str, *content: str) -> str:
-    return "\n".join(["<section>", f"<h2>{escape(heading)}</h2>", *content, "</section>"])
-
-
-def _figure(figure: ReportFigure) -> str:
-    data = base64.b64encode(figure.png).decode("ascii")
-    name = Path(figure.file_name).stem
-    resize = (
-        f'<a class="larger" href="#{name}">Full size</a>'
-        f'<a class="smaller" href="#{name}_title">Fit the page</a>'
-    )
-    return (
-        f'<h3 id="{name}_title">{escape(figure.title)}</h3>\n'
-        f'<figure id="{name}"><img alt="{escape(figure.title)}" width="{figure.page_width}" '
-        f'src="data:image/png;base64,{data}">'
-        f"<figcaption>{escape(figure.caption)} {resize}</figcaption></figure>"
+    return section(
+        f"Differences from the {reference.title}",
+        difference_table(results.methods, comparisons, ending=results.regions[results.main_region]),
+        note(chance_statement(comparisons)),
     )
 
 
-def _folded(heading: str, content: str) -> str:
-    return f"<details><summary>{escape(heading)}</summary>\n{content}\n</details>"
+def _calibration(results: EvaluationResults, figures: Sequence[str]) -> str:
+    words = _meanings(CALIBRATION_SCORES, calibration_columns(results))
+    content = [calibration_table(results), words, *figures]
+    if regions := region_table(results):
+        content += ["<h3>Calibration in other regions</h3>", regions, note(_REGION_NOTE)]
+    return section("Can the confidence be trusted?", *content)
 
 
-def _definitions(entries: Mapping[str, str], css_class: str) -> str:
-    items = "\n".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(str(text))}</dd></div>"
-        if css_class == "settings"
-        else f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>"
-        for name, text in entries.items()
-    )
-    return f'<dl class="{css_class}">\n{items}\n</dl>'
+def _uncertainty(results: EvaluationResults, figures: Sequence[str]) -> str:
+    table = uncertainty_table(results)
+    if table:
+        columns = uncertainty_columns(results)
+        table += _meanings((*UNCERTAINTY_SCORES, *SUMMARY_SCORES), columns)
+    if not table and not figures:
+        return ""
+    return section("Does uncertainty find the errors?", table, *figures)
+
+
+def _classes(results: EvaluationResults) -> str:
+    if len(results.class_names) == _BINARY:
+        return ""
+    tables = [
+        f"<h3>{score.title} of every class</h3>\n{table}"
+        for score in SCORES
+        if (table := class_table(results, score))
+    ]
+    return section("Class by class", *tables) if tables else ""
+
+
+def _figures(heading: str, figures: Sequence[str]) -> str:
+    return section(heading, *figures) if figures else ""
+
+
+def _meanings(scores: Iterable[ScoreColumn], columns: Iterable[TableColumn]) -> str:
+    """What the scores of some columns mean."""
+    titles = {column.title for column in columns}
+    return _terms({score.title: score.meaning for score in scores if score.title in titles})
+
+
+def _terms(entries: dict[str, str]) -> str:
+    return folded("What the columns mean", definitions(entries))

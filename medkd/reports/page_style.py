@@ -8,12 +8,14 @@ STYLE_SHEET = """
 :root {
   color-scheme: light dark;
   --ink: #1f2933; --muted: #5f6b78; --page: #ffffff; --card: #f6f8fa; --line: #dde3e9;
-  --best: #0b6b4f; --best-back: #e3f4ec; --accent: #0072b2;
+  --best: #0b6b4f; --best-back: #e3f4ec; --worse: #a3341c; --worse-back: #fbe9e4;
+  --accent: #0072b2;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ink: #e4e8ec; --muted: #9aa6b2; --page: #14181d; --card: #1d232a; --line: #313a44;
-    --best: #7fe0bb; --best-back: #17382d; --accent: #6bb8ea;
+    --best: #7fe0bb; --best-back: #17382d; --worse: #ffab94; --worse-back: #42221a;
+    --accent: #6bb8ea;
   }
 }
 * { box-sizing: border-box; }
@@ -35,19 +37,27 @@ p { max-width: 78ch; margin: 0 0 12px; }
 .statement p:last-child { color: var(--muted); font-size: 15px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: 8px 12px; text-align: right; vertical-align: top; white-space: nowrap;
+th, td { padding: 8px 9px; text-align: right; vertical-align: top; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 thead th { color: var(--muted); font-weight: 600; font-size: 14px; vertical-align: bottom; }
 thead .group { text-align: center; color: var(--ink); padding-bottom: 2px; border-bottom: none; }
 thead .blank { border-bottom: none; }
 tbody th, thead th:first-child { text-align: left; font-weight: 600; }
-td .spread { display: block; color: var(--muted); font-size: 13px; line-height: 1.25; }
+thead th.left { text-align: left; }
+tbody th { white-space: normal; }
+tbody th.marked { padding-left: 29px; text-indent: -20px; }
+td .spread { display: block; color: var(--muted); font-size: 12px; line-height: 1.25; }
 td.best { background: var(--best-back); color: var(--best); font-weight: 700; }
-td.best .spread { font-weight: 400; }
+td.worse { background: var(--worse-back); color: var(--worse); font-weight: 700; }
+td.best .spread, td.worse .spread { font-weight: 400; }
 .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 3px;
-  margin-right: 9px; }
+  margin-right: 9px;
+  outline: 1px solid var(--line); }
 .small { font-size: 14px; }
-.small th, .small td { padding: 4px 10px; }
+.small th, .small td { padding: 4px 6px; }
+.small tbody th.marked { padding-left: 26px; }
+.small thead th { white-space: normal; font-size: 13px; line-height: 1.3; }
+.small td .spread { font-size: 11.5px; }
 .note, figcaption { color: var(--muted); font-size: 14px; }
 .note { margin-top: 10px; max-width: 100ch; }
 figure { margin: 0 0 34px; overflow-x: auto; }
@@ -71,6 +81,6 @@ footer { margin-top: 56px; padding-top: 16px; border-top: 1px solid var(--line);
   color: var(--muted); font-size: 14px; }
 @media print {
   figure, table, .statement { break-inside: avoid; }
-  td.best { print-color-adjust: exact; }
+  td.best, td.worse { print-color-adjust: exact; }
 }
 """

@@ -1,27 +1,61 @@
-"""The report's tables as HTML."""
+"""The report's tables as HTML, each a row a method unless it says otherwise."""
 
 from __future__ import annotations
 
 import math
-from html import escape
 from typing import TYPE_CHECKING
 
+from medkd.reports.cost_table import COST_HEADINGS, cost_rows
 from medkd.reports.figure_style import method_styles
-from medkd.reports.score_columns import SCORES
-from medkd.reports.tables import NO_VALUE, main_columns, region_columns, seconds_text
+from medkd.reports.html_table import (
+    cell,
+    column_headings,
+    group_headings,
+    heading,
+    table,
+    two_line_cell,
+)
+from medkd.reports.number_texts import (
+    NO_VALUE,
+    interval_text,
+    number_text,
+    p_text,
+    score_digits,
+    seconds_text,
+)
+from medkd.reports.score_columns import SCORES, score_column
+from medkd.reports.tables import (
+    calibration_columns,
+    main_columns,
+    region_columns,
+    score_table_column,
+    uncertainty_columns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from medkd.reports.comparisons import Comparison
     from medkd.reports.evaluation_results import EvaluationResults, MethodResult
-    from medkd.reports.figure_style import MethodStyle
-    from medkd.reports.tables import TableCell, TableColumn
+    from medkd.reports.score_columns import ScoreColumn
+    from medkd.reports.tables import TableColumn
 
-__all__ = ["case_table", "main_table", "region_table"]
+__all__ = [
+    "calibration_table",
+    "case_table",
+    "class_table",
+    "cost_table",
+    "difference_table",
+    "main_table",
+    "region_table",
+    "uncertainty_table",
+]
+
+_LEVEL = 0.05
 
 
 def main_table(results: EvaluationResults) -> str:
-    """A row a method; Dice, MCC, ECE, Brier, NLL, parameters and seconds per case.
+    """Dice, MCC, ECE, Brier, NLL, parameters and seconds per case.
 
     Args:
         results: what to show.
@@ -29,13 +63,35 @@ def main_table(results: EvaluationResults) -> str:
     Returns:
         HTML.
     """
-    columns = main_columns(results)
-    head = f"<tr><th>Method</th>{_headings(columns)}</tr>"
-    return _table(head, _method_rows(results, columns))
+    return _method_table(results, main_columns(results))
+
+
+def calibration_table(results: EvaluationResults) -> str:
+    """Every calibration score that some method has, in the main region.
+
+    Args:
+        results: what to show.
+
+    Returns:
+        HTML; empty if there is none.
+    """
+    return _method_table(results, calibration_columns(results), css_class="small")
+
+
+def uncertainty_table(results: EvaluationResults) -> str:
+    """Every score of the uncertainty that some method has, in the main region.
+
+    Args:
+        results: what to show.
+
+    Returns:
+        HTML; empty if there is none.
+    """
+    return _method_table(results, uncertainty_columns(results), css_class="small")
 
 
 def region_table(results: EvaluationResults) -> str:
-    """A row a method; ECE, Brier and NLL in each region but the main one.
+    """ECE, Brier and NLL in each region but the main one.
 
     Args:
         results: what to show.
@@ -44,20 +100,84 @@ def region_table(results: EvaluationResults) -> str:
         HTML; empty if there is no other region.
     """
     groups = {
-        region: columns
+        region.capitalize(): columns
         for region in results.regions
         if region != results.main_region and (columns := region_columns(results, region))
     }
-    if not groups:
-        return ""
     columns = [column for group in groups.values() for column in group]
-    names = "".join(
-        f'<th class="group" colspan="{len(group)}">{escape(region.capitalize())}</th>'
-        for region, group in groups.items()
-    )
-    head = f'<tr><th class="blank"></th>{names}</tr>'
-    head += f"<tr><th>Method</th>{_headings(columns)}</tr>"
-    return _table(head, _method_rows(results, columns))
+    above = group_headings({name: len(group) for name, group in groups.items()})
+    return _method_table(results, columns, above=above)
+
+
+def class_table(results: EvaluationResults, score: ScoreColumn) -> str:
+    """One score of every class: a row a class, a column a method, the best of each row shaded.
+
+    Args:
+        results: what to show.
+        score: such as Dice.
+
+    Returns:
+        HTML; empty if no class has the score.
+    """
+    rows = []
+    for name in results.class_names:
+        if f"{score.metric}_{name}" in results.metrics:
+            column = score_table_column(results.methods, score, f"_{name}")
+            rows.append(f"<tr>{heading(name)}{''.join(map(cell, column.cells))}</tr>")
+    styles = method_styles(results.methods)
+    titles = "".join(heading(m.title, color=styles[m.name].color) for m in results.methods)
+    return table(f"<tr><th>Class</th>{titles}</tr>", rows, css_class="small") if rows else ""
+
+
+def difference_table(
+    methods: Sequence[MethodResult],
+    comparisons: Mapping[str, Sequence[Comparison]],
+    *,
+    ending: str = "",
+) -> str:
+    """Mean difference from the reference and p for each metric.
+
+    Args:
+        methods: the rows; those that were not compared are left out.
+        comparisons: by metric id; not empty.
+        ending: what the metric ids end in.
+
+    Returns:
+        HTML.
+    """
+    scores = {metric: score_column(metric.removesuffix(ending)) for metric in comparisons}
+    above = group_headings({score.title: 2 for score in scores.values()})
+    head = f"{above}<tr><th>Method</th>{'<th>Difference</th><th>p</th>' * len(scores)}</tr>"
+    styles = method_styles(methods)
+    shown = {row.method for group in comparisons.values() for row in group}
+    rows = []
+    for method in methods:
+        if method.name in shown:
+            cells = "".join(
+                _difference_cells(comparisons[metric], method.name, score)
+                for metric, score in scores.items()
+            )
+            rows.append(f"<tr>{heading(method.title, color=styles[method.name].color)}{cells}</tr>")
+    return table(head, rows)
+
+
+def cost_table(results: EvaluationResults) -> str:
+    """Parameters, passes, multiply-adds, seconds, memory and training time.
+
+    Args:
+        results: what to show.
+
+    Returns:
+        HTML.
+    """
+    styles = method_styles(results.methods)
+    head = "".join(f"<th>{title}</th>" for title in COST_HEADINGS)
+    rows = [
+        f"<tr>{heading(method.title, color=styles[method.name].color)}"
+        f"{''.join(map(two_line_cell, texts))}</tr>"
+        for method, texts in zip(results.methods, cost_rows(results), strict=True)
+    ]
+    return table(f"<tr><th>Method</th>{head}</tr>", rows, css_class="small")
 
 
 def case_table(results: EvaluationResults) -> str:
@@ -78,48 +198,47 @@ def case_table(results: EvaluationResults) -> str:
         for case_id in results.case_ids
         for method in results.methods
     ]
-    return _table(head, rows, css_class="small")
+    return table(head, rows, css_class="small")
 
 
-def _table(head: str, rows: Sequence[str], css_class: str = "") -> str:
-    body = "\n".join(rows)
-    return (
-        f'<div class="scroll"><table class="{css_class}">\n<thead>{head}</thead>\n'
-        f"<tbody>\n{body}\n</tbody></table></div>"
-    )
-
-
-def _headings(columns: Sequence[TableColumn]) -> str:
-    return "".join(
-        f'<th title="{"higher" if column.higher_is_better else "lower"} is better">'
-        f"{escape(column.title[0].upper() + column.title[1:])} {column.arrow}</th>"
-        for column in columns
-    )
-
-
-def _method_rows(results: EvaluationResults, columns: Sequence[TableColumn]) -> list[str]:
+def _method_table(
+    results: EvaluationResults,
+    columns: Sequence[TableColumn],
+    *,
+    above: str = "",
+    css_class: str = "",
+) -> str:
+    if not columns:
+        return ""
     styles = method_styles(results.methods)
-    return [
-        f"<tr>{_row_head(method, styles)}{''.join(_cell(c.cells[row]) for c in columns)}</tr>"
+    head = f"{above}<tr><th>Method</th>{column_headings(columns)}</tr>"
+    rows = [
+        f"<tr>{heading(method.title, color=styles[method.name].color)}"
+        f"{''.join(cell(column.cells[row]) for column in columns)}</tr>"
         for row, method in enumerate(results.methods)
     ]
-
-
-def _row_head(method: MethodResult, styles: Mapping[str, MethodStyle]) -> str:
-    color = styles[method.name].color
-    swatch = f'<span class="swatch" style="background: {color}"></span>'
-    return f"<th>{swatch}{escape(method.title)}</th>"
-
-
-def _cell(cell: TableCell) -> str:
-    spread = f' <span class="spread">± {cell.spread}</span>' if cell.spread else ""
-    css_class = ' class="best"' if cell.is_best else ""
-    return f"<td{css_class}>{cell.mean}{spread}</td>"
+    return table(head, rows, css_class=css_class)
 
 
 def _case_row(method: MethodResult, case_id: str, ending: str) -> str:
     scores = [method.scores[case_id].get(f"{score.metric}{ending}", math.nan) for score in SCORES]
     texts = [f"{value:.4f}" if math.isfinite(value) else NO_VALUE for value in scores]
     texts.append(seconds_text(method.seconds_per_case[case_id]))
-    cells = "".join(f"<td>{text}</td>" for text in texts)
-    return f"<tr><th>{escape(case_id)}</th><th>{escape(method.title)}</th>{cells}</tr>"
+    cells = "".join(map(two_line_cell, texts))
+    return f"<tr>{heading(case_id)}{heading(method.title)}{cells}</tr>"
+
+
+def _difference_cells(comparisons: Sequence[Comparison], name: str, score: ScoreColumn) -> str:
+    """Two cells: difference with interval, p with corrected p."""
+    row = next((comparison for comparison in comparisons if comparison.method == name), None)
+    if row is None:
+        return two_line_cell(NO_VALUE) * 2
+    digits = score_digits(comparison.difference.mean for comparison in comparisons)
+    mean = row.difference.mean
+    shade = ""
+    if row.corrected_p_value < _LEVEL:
+        shade = "best" if (mean > 0) == score.higher_is_better else "worse"
+    difference = number_text(mean, digits, sign="+")
+    return two_line_cell(
+        difference, interval_text(row.interval, digits), css_class=shade
+    ) + two_line_cell(p_text(row.p_value), p_text(row.corrected_p_value))

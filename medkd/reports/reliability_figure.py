@@ -66,6 +66,7 @@ def plot_reliability(results: EvaluationResults, region: str) -> bytes:
     titles = {method.name: method.title for method in results.methods}
     styles = method_styles(results.methods)
     low = _lowest(curves, len(results.class_names))
+    floor = _floor(curves)
     num_columns = min(len(curves), _MAX_COLUMNS)
     num_rows = -(-len(curves) // num_columns)
     panel_width = min(_PANEL_WIDTH, FIGURE_WIDTH / num_columns)
@@ -77,7 +78,7 @@ def plot_reliability(results: EvaluationResults, region: str) -> bytes:
             above = figure.add_subplot(cell[0])
             below = figure.add_subplot(cell[1])
             _draw_curve(above, curve, styles[name].color, low)
-            _draw_shares(below, curve, styles[name].color, low)
+            _draw_shares(below, curve, styles[name].color, low, floor)
             above.set_title(titles[name])
             if index % num_columns == 0:
                 above.set_ylabel("accuracy")
@@ -122,6 +123,12 @@ def _lowest(curves: dict[str, ReliabilityCurve], num_classes: int) -> float:
     return max(0.0, np.floor(lowest * 10) / 10)
 
 
+def _floor(curves: dict[str, ReliabilityCurve]) -> float:
+    """Where the axes of shares begin: a decade below the smallest, the same for all methods."""
+    smallest = min(float(curve.share[curve.share > 0].min()) for curve in curves.values())
+    return float(10 ** np.floor(np.log10(smallest / 2)))
+
+
 def _draw_curve(axes: Axes, curve: ReliabilityCurve, color: str, low: float) -> None:
     filled = np.isfinite(curve.accuracy)
     confidence, accuracy = curve.confidence[filled], curve.accuracy[filled]
@@ -145,13 +152,11 @@ def _draw_curve(axes: Axes, curve: ReliabilityCurve, color: str, low: float) -> 
     axes.tick_params(labelbottom=False)
 
 
-def _draw_shares(axes: Axes, curve: ReliabilityCurve, color: str, low: float) -> None:
+def _draw_shares(axes: Axes, curve: ReliabilityCurve, color: str, low: float, floor: float) -> None:
     num_bins = len(curve.share)
     edges = np.arange(num_bins) / num_bins
     axes.bar(edges, curve.share, width=0.88 / num_bins, align="edge", color=color, alpha=0.55)
     margin = 0.02 * (1 - low)
-    positive = curve.share[curve.share > 0]
-    floor = 10 ** np.floor(np.log10(positive.min() / 2))
     axes.set(xlim=(low - margin, 1 + margin), yscale="log", ylim=(floor, 150), xlabel="confidence")
     ticks = [10**power for power in range(int(np.log10(floor)), 3)]
     axes.set_yticks(ticks[:: -(-len(ticks) // 4)])

@@ -11,6 +11,7 @@ from medkd.reports.case_figure import plot_case
 from medkd.reports.case_scores_figure import plot_case_scores
 from medkd.reports.figure_style import DPI, FIGURE_WIDTH
 from medkd.reports.reliability_figure import plot_reliability
+from medkd.reports.risk_coverage_figure import plot_risk_coverage
 from medkd.reports.training_figure import curve_names, plot_training_curves
 
 if TYPE_CHECKING:
@@ -27,7 +28,20 @@ _RELIABILITY = (
     "Of the pixels predicted with some confidence, the share that is right. On the dashed line, "
     "confidence can be taken at its word; below it, the method is too confident. The bars are the "
     "share of pixels that each point stands for, on a logarithmic scale. The ECE here is that of "
-    "all cases' pixels together; the tables average over cases."
+    "all cases' pixels together; the tables average over cases. Where several networks are "
+    "judged one by one, every pixel counts as often as there are networks."
+)
+_RISK = (
+    "If the most uncertain pixels are set aside for a person to look at, how many of the others "
+    "are wrong? Lower is better. The dashed line sets all errors aside first, at the lowest error "
+    "rate shown: no uncertainty does better. The AURC here is that of all pixels together; the "
+    "tables average over cases."
+)
+_PICTURE = (
+    "Errors are drawn over the dimmed image. Uncertainty is the entropy of the prediction, on one "
+    "scale for all cases and methods: good uncertainty is bright where the errors are. At the "
+    "right, a pixel counts as unsure above half of the highest entropy: an error that is sure is "
+    "one that nobody is warned of."
 )
 
 
@@ -37,8 +51,8 @@ class ReportFigure:
 
     Attributes:
         file_name: of the PNG file beside the page.
-        section: where on the page it stands: ``cases``, ``reliability``, ``training`` or
-            ``pictures``.
+        section: where on the page it stands: ``cases``, ``reliability``, ``risk``,
+            ``training`` or ``pictures``.
         title: its heading.
         caption: how to read it.
         png: the file's content.
@@ -69,6 +83,7 @@ def draw_figures(results: EvaluationResults) -> list[ReportFigure]:
     return [
         _case_scores(results),
         *_reliability(results),
+        *_risk_coverage(results),
         *_training(results),
         *(_picture(results, picture, i + 1) for i, picture in enumerate(results.pictures)),
     ]
@@ -104,6 +119,22 @@ def _reliability(results: EvaluationResults) -> list[ReportFigure]:
     ]
 
 
+def _risk_coverage(results: EvaluationResults) -> list[ReportFigure]:
+    region = results.main_region
+    bins = [method.errors[region] for method in results.methods if region in method.errors]
+    if not any(int((one.right + one.wrong).sum()) for one in bins):
+        return []
+    return [
+        ReportFigure(
+            file_name="risk_coverage.png",
+            section="risk",
+            title=f"Risk over coverage: {region}",
+            caption=_RISK,
+            png=plot_risk_coverage(results),
+        )
+    ]
+
+
 def _has_pixels(results: EvaluationResults, region: str) -> bool:
     return any(
         region in method.reliability and int(method.reliability[region].count.sum()) > 0
@@ -120,7 +151,8 @@ def _training(results: EvaluationResults) -> list[ReportFigure]:
             section="training",
             title="Losses, validation scores and learning rate",
             caption="The training loss is what is minimized; losses of networks that are trained "
-            "on different terms cannot be compared with each other. Validation scores can.",
+            "on different terms cannot be compared with each other. Validation scores can. "
+            "Losses and NLL that span more than a factor of ten have a logarithmic axis.",
             png=plot_training_curves(results),
         )
     ]
@@ -131,9 +163,7 @@ def _picture(results: EvaluationResults, picture: CasePicture, number: int) -> R
         file_name=f"case_{number}_{_slug(picture.title)}.png",
         section="pictures",
         title=f"{picture.title.capitalize()} case: {picture.case_id}",
-        caption="Errors are drawn over the dimmed image. Uncertainty is the entropy of the "
-        "prediction, on one scale for all cases and methods: good uncertainty is bright where the "
-        "errors are.",
+        caption=_PICTURE,
         png=plot_case(results, picture),
     )
 

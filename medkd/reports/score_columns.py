@@ -1,10 +1,24 @@
-"""The scores a report's tables show: their names, which way is better, and what they mean."""
+"""The scores a report's tables show: their names, which way is better, and what they mean.
+
+A sentence a score, in plain words; some are long, which makes this file so.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CALIBRATION_SCORES", "REGION_ENDINGS", "SCORES", "ScoreColumn", "score_title"]
+__all__ = [
+    "CALIBRATION_SCORES",
+    "COMPARED_METRICS",
+    "REGION_ENDINGS",
+    "REGION_SCORES",
+    "SCORES",
+    "SUMMARY_SCORES",
+    "UNCERTAINTY_SCORES",
+    "ScoreColumn",
+    "score_column",
+    "score_title",
+]
 
 REGION_ENDINGS = {"field of view": "", "all pixels": "_all", "band": "_band"}
 """Region name to what the ids of its metrics end in; the first is that of the main table."""
@@ -27,47 +41,191 @@ class ScoreColumn:
     meaning: str
 
 
-SCORES = (
-    ScoreColumn(
-        "dice",
-        "Dice",
-        True,
-        "Overlap of prediction and label: twice the shared area over the sum of both areas. "
-        "1 is perfect.",
-    ),
-    ScoreColumn(
-        "mcc",
-        "MCC",
-        True,
-        "Matthews correlation coefficient between prediction and label, which counts the "
-        "background too. 1 is perfect, 0 is chance.",
-    ),
-    ScoreColumn(
-        "ece",
-        "ECE",
-        False,
-        "Expected calibration error: how far the confidence of a prediction is from the share of "
-        "pixels where it is right. 0.02 means two percentage points. 0 is perfect.",
-    ),
-    ScoreColumn(
-        "brier",
-        "Brier",
-        False,
-        "Brier score: squared distance of the predicted probabilities from the label, summed over "
-        "classes. It rewards being right and being honest about doubt. 0 is perfect.",
-    ),
-    ScoreColumn(
-        "nll",
-        "NLL",
-        False,
-        "Negative log-likelihood, in nats: what the label costs under the predicted "
-        "probabilities. Confident errors cost most. 0 is perfect.",
-    ),
+_DICE = ScoreColumn(
+    "dice",
+    "Dice",
+    True,
+    "Overlap of prediction and label: twice the shared area over the sum of both areas. "
+    "1 is perfect.",
 )
+_MCC = ScoreColumn(
+    "mcc",
+    "MCC",
+    True,
+    "Matthews correlation coefficient between prediction and label, which counts the "
+    "background too. 1 is perfect, 0 is chance.",
+)
+_ECE = ScoreColumn(
+    "ece",
+    "ECE",
+    False,
+    "Expected calibration error: how far the confidence of a prediction is from the share of "
+    "pixels where it is right. 0.02 means two percentage points. 0 is perfect.",
+)
+_BRIER = ScoreColumn(
+    "brier",
+    "Brier",
+    False,
+    "Brier score: squared distance of the predicted probabilities from the label, summed over "
+    "classes. It rewards being right and being honest about doubt. 0 is perfect.",
+)
+_NLL = ScoreColumn(
+    "nll",
+    "NLL",
+    False,
+    "Negative log-likelihood, in nats: what the label costs under the predicted "
+    "probabilities. Confident errors cost most. 0 is perfect.",
+)
+
+SCORES = (_DICE, _MCC, _ECE, _BRIER, _NLL)
 """Columns of the main table."""
 
-CALIBRATION_SCORES = tuple(column for column in SCORES if not column.higher_is_better)
-"""Those that say how far the probabilities can be trusted; they are given in every region."""
+REGION_SCORES = (_ECE, _BRIER, _NLL)
+"""Those that are given in every region."""
+
+CALIBRATION_SCORES = (
+    _ECE,
+    ScoreColumn(
+        "mce",
+        "MCE",
+        False,
+        "Maximum calibration error: the gap between confidence and accuracy in the worst bin of "
+        "the reliability diagram.",
+    ),
+    ScoreColumn(
+        "ace",
+        "ACE",
+        False,
+        "Adaptive calibration error: as ECE, with as many pixels in every bin, so that the bin of "
+        "the surest pixels does not decide alone.",
+    ),
+    ScoreColumn(
+        "classwise_ece",
+        "Class-wise ECE",
+        False,
+        "As ECE, of the probability of every class and not of the predicted one alone; the mean "
+        "over classes.",
+    ),
+    ScoreColumn(
+        "rms_calibration_error",
+        "RMSCE",
+        False,
+        "Root mean square calibration error: as ECE with squared gaps, less what the finite number "
+        "of pixels adds by chance (debiased).",
+    ),
+    _BRIER,
+    ScoreColumn(
+        "brier_calibration",
+        "Brier: calibration",
+        False,
+        "The part of the Brier score that honest probabilities would save.",
+    ),
+    ScoreColumn(
+        "brier_refinement",
+        "Brier: refinement",
+        False,
+        "The part of the Brier score that remains after that: right and wrong told apart.",
+    ),
+    _NLL,
+)
+"""Columns of the calibration table: how far the probabilities can be trusted."""
+
+UNCERTAINTY_SCORES = (
+    ScoreColumn(
+        "aurc",
+        "AURC",
+        False,
+        "Area under the risk-coverage curve: the error rate of the surest pixels, on average over "
+        "how many of them are kept. 0 is perfect.",
+    ),
+    ScoreColumn(
+        "excess_aurc",
+        "E-AURC",
+        False,
+        "Excess AURC: AURC less that of an uncertainty that puts every error last, so that it "
+        "judges the uncertainty and not the number of errors. 0 is perfect.",
+    ),
+    ScoreColumn(
+        "error_auroc",
+        "Error AUROC",
+        True,
+        "Chance that a wrong pixel is more uncertain (predictive entropy) than a right one. 1 is "
+        "perfect, 0.5 is chance.",
+    ),
+    ScoreColumn(
+        "error_auroc_mutual_information",
+        "Error AUROC, MI",
+        True,
+        "The same with mutual information, the disagreement between members, as uncertainty.",
+    ),
+    ScoreColumn(
+        "disagreement_correlation",
+        "Observer corr.",
+        True,
+        "Correlation of the uncertainty with where two observers disagree. 1 is perfect, 0 is "
+        "none.",
+    ),
+    ScoreColumn(
+        "disagreement_auroc",
+        "Observer AUROC",
+        True,
+        "Chance that a pixel where two observers disagree is more uncertain than one where they "
+        "agree. 0.5 is chance.",
+    ),
+)
+"""Columns of the uncertainty table that have a value for every case."""
+
+SUMMARY_SCORES = (
+    ScoreColumn(
+        "failure_auroc",
+        "Failure AUROC",
+        True,
+        "Chance that a case that failed is more uncertain than one that did not; one number for "
+        "all cases. 0.5 is chance.",
+    ),
+    ScoreColumn(
+        "failure_aurc",
+        "Failure AURC",
+        False,
+        "Area under the risk-coverage curve of whole cases, the risk being 1 - Dice.",
+    ),
+    ScoreColumn(
+        "uncertainty_dice_correlation",
+        "Corr. with Dice",
+        False,
+        "Correlation over cases between mean uncertainty and Dice: -1 if uncertainty foretells "
+        "a low Dice, 0 if it says nothing.",
+    ),
+)
+"""Columns of the uncertainty table that are one number a data set."""
+
+COMPARED_METRICS = ("dice", "ece", "nll", "aurc")
+"""Those whose differences from a reference are tested, case by case."""
+
+_ALL = {
+    column.metric: column
+    for columns in (SCORES, CALIBRATION_SCORES, UNCERTAINTY_SCORES, SUMMARY_SCORES)
+    for column in columns
+}
+
+
+def score_column(metric: str) -> ScoreColumn:
+    """What is known of a metric.
+
+    Args:
+        metric: id of a metric that a table shows.
+
+    Returns:
+        Its column.
+
+    Raises:
+        KeyError: if no table shows it.
+
+    Example:
+        >>> score_column("aurc").higher_is_better
+        False
+    """
+    return _ALL[metric]
 
 
 def score_title(metric: str) -> str:
@@ -83,5 +241,4 @@ def score_title(metric: str) -> str:
         >>> score_title("ece"), score_title("mean_iou")
         ('ECE', 'mean iou')
     """
-    titles = {column.metric: column.title for column in SCORES}
-    return titles.get(metric, metric.replace("_", " "))
+    return _ALL[metric].title if metric in _ALL else metric.replace("_", " ")

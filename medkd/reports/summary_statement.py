@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from medkd.reports.case_statistics import case_statistics, paired_difference
-from medkd.reports.tables import seconds_text
+from medkd.reports.number_texts import number_text, seconds_text
 
 if TYPE_CHECKING:
     from medkd.reports.evaluation_results import EvaluationResults, MethodResult
@@ -129,24 +129,20 @@ def _caution(results: EvaluationResults) -> str:
     num_cases = len(results.case_ids)
     if num_cases == 1:
         return "This is one case: it says nothing about how scores vary from case to case."
-    parts = ["The spread given with a mean is the standard deviation over cases."]
+    parts = ["The range below a mean is its 95% bootstrap interval over cases."]
     student, ensemble = results.method("student"), results.method("deep_ensemble")
     if student is not None and ensemble is not None:
         ending = results.regions[results.main_region]
         paired = paired_difference(student, ensemble, f"dice{ending}").difference
         if math.isfinite(paired.std):
+            difference = number_text(paired.mean, _DIGITS, sign="+")
             parts.append(
                 f"Case by case, the Dice of the {student.title} minus that of the "
-                f"{ensemble.title} is {_signed(paired.mean)} ± {paired.std:.{_DIGITS}f}."
+                f"{ensemble.title} is {difference} ± {paired.std:.{_DIGITS}f}."
             )
     if num_cases < _FEW_CASES:
         parts.append(f"With {num_cases} cases, small differences may be chance.")
     return " ".join(parts)
-
-
-def _signed(value: float) -> str:
-    """With a typeset minus."""
-    return f"{value:+.{_DIGITS}f}".replace("-", "−")  # noqa: RUF001
 
 
 def _mean(method: MethodResult, metric: str) -> float:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from medkd.reports.figure_style import FIGURE_WIDTH, render
 from medkd.reports.score_columns import score_title
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
     from medkd.reports.evaluation_results import EvaluationResults
 
-__all__ = ["curve_names", "plot_training_curves"]
+__all__ = ["curve_names", "needs_logarithm", "plot_training_curves"]
 
 _COLUMNS = (3, 4)
 _ROW_HEIGHT = 2.75
 _KNOWN_COLORS = {"member": "#0072b2", "student": "#d55e00"}
+_MIN_DECADES = 1.0
 _OTHER_COLORS = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b8794", "#4b3f91")
 
 
@@ -62,6 +63,10 @@ def plot_training_curves(results: EvaluationResults) -> bytes:
             for group, rows in zip(groups, results.histories.values(), strict=True):
                 is_alone = groups.count(group) == 1
                 _draw_line(axes, rows, quantity, color=colors[group], is_alone=is_alone)
+            if needs_logarithm(results.histories, quantity):
+                axes.set_yscale("log")
+                axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+                axes.yaxis.set_minor_formatter(NullFormatter())
         _draw_legend(figure, groups, colors)
 
     return render(draw, width=FIGURE_WIDTH, height=num_rows * _ROW_HEIGHT + 0.35)
@@ -82,6 +87,25 @@ def curve_names(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> list[
             found.update((name, None) for name, value in row.items() if math.isfinite(value))
     found.pop("epoch", None)
     return sorted(found, key=_rank)
+
+
+def needs_logarithm(histories: Mapping[str, Sequence[Mapping[str, float]]], quantity: str) -> bool:
+    """Whether one high value would flatten all others: a first NLL of 34 before many of 0.1.
+
+    Args:
+        histories: network name to rows.
+        quantity: its name.
+
+    Returns:
+        Whether it is a loss, a loss term or an NLL of positive values over more than a decade.
+    """
+    if quantity == "learning_rate" or (quantity.startswith("val_") and "nll" not in quantity):
+        return False
+    every = (row.get(quantity, math.nan) for rows in histories.values() for row in rows)
+    values = [value for value in every if math.isfinite(value)]
+    if not values or min(values) <= 0:
+        return False
+    return math.log10(max(values) / min(values)) > _MIN_DECADES
 
 
 def _rank(quantity: str) -> int:

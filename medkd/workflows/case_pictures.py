@@ -12,12 +12,13 @@ from monai.transforms.io.array import LoadImage
 from medkd.data import ImageFileReader
 from medkd.functional import entropy
 from medkd.reports import CasePicture
-from medkd.workflows.evaluation import predict_case, prepare_case
+from medkd.workflows.prediction import predict
+from medkd.workflows.prepared_case import prepare_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from medkd.predictors import NetworkPredictor
+    from medkd.predictors import Predictor
 
 __all__ = ["pictures_of", "ranked_cases"]
 
@@ -49,8 +50,7 @@ def pictures_of(
     scores: Mapping[str, float],
     *,
     transform: Callable[..., Any],
-    members: NetworkPredictor,
-    student: NetworkPredictor,
+    predictors: Mapping[str, Predictor],
     device: str | torch.device,
 ) -> list[CasePicture]:
     """Predict the cases that are shown once more, and lay them out for the eye.
@@ -59,8 +59,7 @@ def pictures_of(
         items: ``case_id`` and files.
         scores: by case, to rank them.
         transform: the deterministic transforms.
-        members: the ensemble.
-        student: the student.
+        predictors: what is shown, by method name.
         device: where to compute.
 
     Returns:
@@ -72,11 +71,10 @@ def pictures_of(
         case = prepare_case(by_id[case_id], transform, device)
         if case.image.dim() != 4:  # (B, C, width, height)
             return []
-        predictions, student_probs, _ = predict_case(case, members, student)
-        methods = {
-            "deep_ensemble": torch.stack(predictions).mean(dim=0),
-            "student": student_probs,
-        }
+        shown = {}
+        for name, predictor in predictors.items():
+            probs = predict(predictor, case.image).probs
+            shown[name] = (_upright(probs.argmax(dim=1)[0]), _upright(entropy(probs)[0, 0]))
         pictures.append(
             CasePicture(
                 case_id=case_id,
@@ -84,10 +82,7 @@ def pictures_of(
                 image=_display(by_id[case_id]["image"], case.image.shape[1]),
                 label=_upright(case.label[0, 0]),
                 mask=_upright(case.mask[0, 0]),
-                methods={
-                    name: (_upright(probs.argmax(dim=1)[0]), _upright(entropy(probs)[0, 0]))
-                    for name, probs in methods.items()
-                },
+                methods=shown,
             )
         )
     return pictures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai.bundle.config_parser import ConfigParser
 from monai.bundle.workflows import ConfigWorkflow
@@ -13,37 +13,61 @@ from monai.bundle.workflows import ConfigWorkflow
 from medkd._checks import check_at_least
 from medkd.ensembles import member_dir
 from medkd.files import atomic_write
+from medkd.workflows.process_group import ProcessGroup, process_count
 from medkd.workflows.running_configuration import running_parser
 from medkd.workflows.training_settings import check_same_settings, training_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["train_members"]
 
 
-def train_members(*, bundle_root: str | Path, members_dir: str | Path, num_members: int) -> None:
+def train_members(
+    *,
+    bundle_root: str | Path,
+    members_dir: str | Path,
+    num_members: int,
+    overrides: Mapping[str, Any] | None = None,
+    process_group: ProcessGroup | None = None,
+) -> None:
     """Train the members that are missing, one after the other.
 
     Each is the run of ``train.json`` with ``member.json`` on top that a scheduler would start with
-    ``--member <m>``, in this process. A finished member is checked and left alone.
+    ``--member <m>``, in this process. A finished member is checked and left alone. Of several
+    processes, each takes the next member whenever it is done with one, and waits for none.
 
     Args:
         bundle_root: the bundle's folder, which holds ``member.json``.
         members_dir: the folder of all members.
         num_members: how many there shall be, at least one.
+        overrides: ids and values on top of ``member.json``, for members unlike the ensemble's.
+        process_group: the processes that share the members out; ``None`` for this one alone.
 
     Raises:
-        ValueError: if ``num_members`` is below one, or a member was trained with other settings.
+        ValueError: if ``num_members`` is below one, a member was trained with other settings, or
+            ``torchrun`` started several processes that would each train all members.
     """
     check_at_least(num_members, 1, "num_members")
+    if process_group is None and process_count() > 1:
+        raise ValueError(
+            f"Expected a `process_group` for {process_count()} processes, but got none. Add "
+            "multi_gpu.json to --config_file, or start the run without torchrun."
+        )
+    group = process_group or ProcessGroup()
     overlay = ConfigParser.load_config_file(Path(bundle_root) / "member.json")
+    overlay.update(overrides or {})
     base = {k: v for k, v in running_parser().get().items() if k != ConfigParser.meta_key}
     configs = {member_dir(members_dir, m): _merged(base, overlay, m) for m in range(num_members)}
-    # All are checked before one is touched: a refusal leaves every folder as it was.
-    for folder, config in configs.items():
-        check_same_settings(folder / "settings.json", training_settings(config))
-    for folder, config in configs.items():
-        with atomic_write(folder / "config.json", "w") as file:
-            json.dump(config.get(), file, indent=4, default=str)
-        _run(folder / "config.json", meta_file=Path(bundle_root) / "metadata.json")
+    with group.one_error():
+        # All are checked before one is touched: a refusal leaves every folder as it was.
+        for folder, config in configs.items():
+            check_same_settings(folder / "settings.json", training_settings(config))
+        for folder, config in configs.items():
+            if group.claim(str(folder)):
+                with atomic_write(folder / "config.json", "w") as file:
+                    json.dump(config.get(), file, indent=4, default=str)
+                _run(folder / "config.json", meta_file=Path(bundle_root) / "metadata.json")
 
 
 def _merged(base: dict[str, Any], overlay: dict[str, Any], member: int) -> ConfigParser:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from monai.utils.misc import set_determinism
 
 from medkd.files import remove_leftovers
+from medkd.workflows.process_group import ProcessGroup
 from medkd.workflows.running_configuration import running_parser
 from medkd.workflows.training_settings import (
     check_same_settings,
@@ -19,9 +20,14 @@ from medkd.workflows.training_settings import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from monai.bundle.config_parser import ConfigParser
+
 __all__ = ["train_network"]
 
 _log = logging.getLogger(__name__)
+
+# The ids that switch on what MONAI writes about a training.
+_TRACKERS = ("tensorboard", "mlflow")
 
 
 def train_network(
@@ -31,6 +37,7 @@ def train_network(
     seed: int,
     description: str,
     teacher_weights: Sequence[str] = (),
+    process_group: ProcessGroup | None = None,
 ) -> None:
     """Train, unless it is done; go on, if it was begun.
 
@@ -44,19 +51,35 @@ def train_network(
         description: how the log calls the network.
         teacher_weights: what identifies the teacher, so that a student of members that were trained
             anew is not taken for one of these.
+        process_group: the processes that train it together, of which the main one writes; ``None``
+            for this one alone. Their number is, like the device, no setting: a training that was
+            begun goes on with any.
 
     Raises:
         ValueError: if the folder holds a training with other settings.
     """
     parser = running_parser()
+    group = process_group or ProcessGroup()
     settings = {**training_settings(parser), "teacher_weights": list(teacher_weights)}
     settings_file = Path(training_dir) / "settings.json"
-    check_same_settings(settings_file, settings)
+    with group.one_error():
+        check_same_settings(settings_file, settings)
     # Weights whose settings are gone cannot be told from those of another training.
-    if Path(model_file).is_file() and settings_file.is_file():
+    done = Path(model_file).is_file() and settings_file.is_file()
+    group.wait_for_all()  # before a file is written, so that every process has found the same
+    if done:
         _log.info("The %s is trained already: %s.", description, model_file)
         return
-    write_settings(settings_file, settings)
-    remove_leftovers(training_dir)
+    if group.is_main:
+        write_settings(settings_file, settings)
+        remove_leftovers(training_dir)
+    else:
+        _switch_off_trackers(parser)
     set_determinism(seed=seed)
-    parser.get_parsed_content("train::trainer").run()
+    group.train(lambda: parser.get_parsed_content("train::trainer"))
+
+
+def _switch_off_trackers(parser: ConfigParser) -> None:
+    for name in _TRACKERS:
+        if name in parser:
+            parser.ref_resolver.get_item(name).update_config(config=False)

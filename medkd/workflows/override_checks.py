@@ -13,14 +13,16 @@ __all__ = ["check_ids"]
 _SEPARATOR = "::"
 # MONAI adds the metadata under this id; keys with an underscore are its own (`_target_`).
 _MONAI_PREFIX = "_"
+# Sections whose entries a stage goes through by itself: a new one is read.
+_OPEN = frozenset({"predictors"})
 
 
 def check_ids(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     """Refuse ids that a bundle's ``train.json`` does not have.
 
     An override may replace any value and may add an argument to a component, for MONAI builds the
-    component with it and refuses a wrong one. What it may not do is invent an id: nothing would
-    read it.
+    component with it and refuses a wrong one. It may add a predictor to be judged. What it may not
+    do is invent any other id: nothing would read it.
 
     Args:
         config: the configuration with all overrides and overlays merged.
@@ -51,7 +53,7 @@ def _invented(
             continue
         if key not in known:
             yield name
-        elif _is_section(value) and _is_section(known[key]):
+        elif name not in _OPEN and _is_section(value) and _is_section(known[key]):
             yield from _invented(value, known[key], f"{name}{_SEPARATOR}")
 
 

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from monai.transforms.compose import Compose
 
-from medkd.ensembles import load_members, load_network, member_dir
-from medkd.handlers import read_history
-from medkd.predictors import NetworkPredictor
-from medkd.reports import EvaluationResults, MethodResult, format_table, write_report
+from medkd.ensembles import member_weights_sha256
+from medkd.files import sha256_of
+from medkd.functional import failure_aurc, failure_auroc, rank_correlation
+from medkd.reports import (
+    EvaluationResults,
+    MethodCost,
+    MethodResult,
+    format_table,
+    write_report,
+)
 from medkd.workflows.case_pictures import pictures_of
 from medkd.workflows.evaluation import evaluate_cases
+from medkd.workflows.predictor_table import predictors_by_method
+from medkd.workflows.temperature_fitting import with_temperatures
+from medkd.workflows.training_time import read_histories, training_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-    from monai.inferers import Inferer
-
+    from medkd.predictors import Predictor
     from medkd.workflows.evaluation import MethodScores
 
 __all__ = ["evaluate_run"]
 
-_TITLES = {"single": "single network", "deep_ensemble": "deep ensemble", "student": "student"}
+_TITLES = {
+    "single": "single network",
+    "test_time_augmentation": "test-time augmentation",
+    "mc_dropout": "MC dropout",
+}
+_SHOWN = ("deep_ensemble", "student")
 _log = logging.getLogger(__name__)
 
 
@@ -36,19 +50,21 @@ def evaluate_run(
     class_names: Sequence[str],
     split: str,
     cases: Sequence[Mapping[str, Any]],
+    predictors: Mapping[str, Any],
+    temperatures_file: str | Path,
+    failure_dice: float,
     members_dir: str | Path,
     num_members: int,
-    student_config: str | Path,
+    dropout_dir: str | Path,
     model_file: str | Path,
     training_dir: str | Path,
     transforms: Sequence[Any],
-    inferer: Inferer,
     device: str | torch.device,
-    amp: bool,
     report_dir: str | Path,
     settings: Mapping[str, Any],
+    shift: tuple[str, int] | None = None,
 ) -> None:
-    """Evaluate single network, ensemble and student on a split, write the report, print the table.
+    """Evaluate every predictor on a split, write the report, print the table.
 
     There are many arguments because each is an id of the bundle that a user may override.
 
@@ -57,67 +73,111 @@ def evaluate_run(
         class_names: by class index, the background first.
         split: the name of the split.
         cases: its cases, ``case_id`` and files.
+        predictors: the bundle's predictors by name.
+        temperatures_file: those that were fitted on the validation split.
+        failure_dice: a case with a lower Dice counts as failed, in ``[0, 1]``.
         members_dir: the folder of the trained members.
         num_members: how many of them.
-        student_config: the ``config.json`` of the run that trained the student.
+        dropout_dir: the members' folder of the network with dropout.
         model_file: the student's weights.
         training_dir: where the student's training curves lie.
         transforms: the deterministic transforms.
-        inferer: how a whole image is predicted.
-        device: where.
-        amp: compute under autocast.
+        device: where to compute.
         report_dir: where the report goes.
         settings: what to say of the run in the report's header.
+        shift: what the images were degraded by, and how much; ``None`` if they are as they were.
 
     Raises:
         FileNotFoundError: if a member or the student is not trained.
         ValueError: if weights do not fit their network, or a case cannot be used.
     """
-    network = load_network(student_config, model_file, device=device)
-    members = NetworkPredictor(
-        load_members(members_dir, num_members, device=device), inferer, amp=amp
-    )
-    student = NetworkPredictor([network], inferer, amp=amp)
+    weights = [*member_weights_sha256(members_dir, num_members), sha256_of(model_file)]
+    methods = with_temperatures(predictors_by_method(predictors), temperatures_file, weights)
     transform = Compose(list(transforms))
+    name = dataset if shift is None else f"{dataset} {shift[0]} {shift[1]}"
     scored = evaluate_cases(
-        cases, transform=transform, members=members, student=student, device=device
-    )
-    parameters = {
-        "single": members.num_parameters // num_members,
-        "deep_ensemble": members.num_parameters,
-        "student": student.num_parameters,
-    }
-    dice = {case_id: row["dice"] for case_id, row in scored["student"].scores.items()}
-    results = EvaluationResults(
-        dataset=dataset,
-        split=split,
-        methods=[_result(name, scored[name], parameters[name]) for name in scored],
+        cases,
+        transform=transform,
+        methods=methods,
         class_names=class_names,
-        settings={name: str(value) for name, value in settings.items()},
-        histories=_histories(members_dir, num_members, training_dir),
-        pictures=pictures_of(
-            cases, dice, transform=transform, members=members, student=student, device=device
-        ),
+        device=device,
+        description=f"evaluation on {name}",
+    )
+    histories = read_histories(members_dir, num_members, training_dir, dropout_dir)
+    results = EvaluationResults(
+        dataset=name,
+        split=split,
+        methods=[
+            _result(method, scored[method], predictors, histories, failure_dice)
+            for method, predictors in methods.items()
+        ],
+        class_names=class_names,
+        settings={key: str(value) for key, value in settings.items()},
+        histories=histories,
+        pictures=_pictures(cases, scored, methods, transform=transform, device=device),
+        shift=shift,
     )
     page = write_report(results, report_dir)
     sys.stdout.write(f"\n{format_table(results)}\n\nReport: {page}\n")
     _log.info("Report: %s", page)
 
 
-def _result(name: str, method: MethodScores, num_parameters: int) -> MethodResult:
+def _result(
+    name: str,
+    method: MethodScores,
+    predictors: Sequence[Predictor],
+    histories: Mapping[str, Sequence[Mapping[str, float]]],
+    failure_dice: float,
+) -> MethodResult:
+    cost = method.cost
     return MethodResult(
         name=name,
-        title=_TITLES[name],
-        num_parameters=num_parameters,
+        title=_title(name),
+        num_parameters=predictors[0].num_parameters,
         seconds_per_case=method.seconds,
         scores=method.scores,
         reliability=method.reliability,
+        errors=method.errors,
+        summary=_summary(method, failure_dice),
+        cost=MethodCost(
+            multiply_adds=None if cost is None else cost.multiply_adds,
+            peak_memory_bytes=None if cost is None else cost.peak_memory_bytes,
+            training_seconds=training_seconds(name, histories),
+            num_passes=predictors[0].num_passes,
+        ),
     )
 
 
-def _histories(
-    members_dir: str | Path, num_members: int, training_dir: str | Path
-) -> dict[str, list[dict[str, float]]]:
-    files = {f"member {m}": member_dir(members_dir, m) / "history.csv" for m in range(num_members)}
-    files["student"] = Path(training_dir) / "history.csv"
-    return {name: read_history(file) for name, file in files.items() if file.is_file()}
+def _title(name: str) -> str:
+    base = name.removesuffix("_temperature")
+    title = _TITLES.get(base, base.replace("_", " "))
+    return title if base == name else f"{title} + temperature"
+
+
+def _summary(method: MethodScores, failure_dice: float) -> dict[str, float]:
+    """How well the mean uncertainty of a case tells which cases went wrong."""
+    rows = [row for row in method.scores.values() if math.isfinite(row["dice"])]
+    uncertainty, dice = (
+        torch.tensor([row[name] for row in rows], dtype=torch.float64)
+        for name in ("mean_predictive_entropy", "dice")
+    )
+    return {
+        "failure_auroc": float(failure_auroc(uncertainty, dice, threshold=failure_dice)),
+        "failure_aurc": float(failure_aurc(uncertainty, dice)),
+        "uncertainty_dice_correlation": float(rank_correlation(uncertainty, dice)),
+    }
+
+
+def _pictures(
+    cases: Sequence[Mapping[str, Any]],
+    scored: Mapping[str, MethodScores],
+    methods: Mapping[str, Sequence[Predictor]],
+    **kwargs: Any,  # noqa: ANN401 - handed to pictures_of
+) -> list[Any]:
+    shown = {name: methods[name][0] for name in _SHOWN if name in methods}
+    if not shown:
+        name = next(iter(methods))
+        shown = {name: methods[name][0]}
+    ranking = scored[list(shown)[-1]]
+    dice = {case_id: row["dice"] for case_id, row in ranking.scores.items()}
+    return pictures_of(cases, dice, predictors=shown, **kwargs)

@@ -14,6 +14,7 @@ from monai.bundle.config_parser import ConfigParser
 from medkd.files import atomic_write
 from medkd.workflows.error_reporting import report_errors_in_one_sentence
 from medkd.workflows.override_checks import check_ids
+from medkd.workflows.process_group import ProcessGroup, process_rank
 from medkd.workflows.running_configuration import running_parser
 from medkd.workflows.training_settings import check_same_settings, training_settings
 
@@ -29,6 +30,7 @@ def start_run(
     log_file: str | Path,
     training_dir: str | Path | None = None,
     known: str = "train.json",
+    process_group: ProcessGroup | None = None,
 ) -> None:
     """Check overrides, start the log, and write the configuration and the versions beside it.
 
@@ -39,6 +41,7 @@ def start_run(
         log_file: the log, appended to.
         training_dir: of the training that this run would do or go on with; ``None`` if none.
         known: the bundle's file that has every id.
+        process_group: the processes of this run, of which the main one writes; ``None`` for one.
 
     Raises:
         FileNotFoundError: if ``bundle_root`` has no such file.
@@ -56,12 +59,17 @@ def start_run(
     check_ids(config, ConfigParser.load_config_file(known_file))
     if training_dir is not None:
         check_same_settings(Path(training_dir) / "settings.json", training_settings(parser))
+    if process_group is not None and not process_group.is_main:
+        return
     _log_to(log_file)
     _write_json(config_file, {k: v for k, v in config.items() if k != ConfigParser.meta_key})
     _write_json(Path(config_file).with_name("environment.json"), _environment())
 
 
 def _log_to(log_file: str | Path) -> None:
+    # A member's run in another process than the main one would mix its lines into the run's log.
+    if process_rank() > 0:
+        return
     path = Path(log_file).resolve()
     root = logging.getLogger()
     if any(getattr(handler, "baseFilename", None) == str(path) for handler in root.handlers):

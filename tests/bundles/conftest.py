@@ -1,6 +1,8 @@
 """A bundle run as its user runs it, small enough for a test."""
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +90,32 @@ def run_command():
         return subprocess.run(
             command(*args, **overrides), cwd=REPOSITORY, capture_output=True, text=True, check=False
         )
+
+    return run
+
+
+@pytest.fixture
+def run_two_processes():
+    """The command under ``torchrun``: its status, and what both processes wrote."""
+
+    def run(*args, **overrides):
+        python, *rest = command(*args, **overrides)
+        torchrun = [python, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+        with subprocess.Popen(
+            [*torchrun, *rest],
+            cwd=REPOSITORY,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                written, _ = process.communicate(timeout=300)
+            finally:
+                if process.poll() is None:  # with the processes that it started
+                    os.killpg(process.pid, signal.SIGKILL)
+        return process.returncode, written
 
     return run
 

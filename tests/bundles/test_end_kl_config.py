@@ -7,7 +7,7 @@ import pytest
 from monai.bundle import ConfigParser, ConfigWorkflow
 
 BUNDLE = Path(__file__).parents[2] / "bundles" / "end_kl"
-OVERLAYS = ["member.json", "evaluate.json"]
+OVERLAYS = ["member.json", "evaluate.json", "multi_gpu.json"]
 
 
 def _load(name):
@@ -50,6 +50,11 @@ def test_overlay_touches_only_ids_that_exist(name):
     train = ConfigParser(_load("train.json"))
     for key in _load(name):
         assert key in train, f"{name} sets {key}, which train.json does not have"
+
+
+def test_a_member_is_trained_by_one_process():
+    """It takes back what several processes do together; a device is a process's own."""
+    assert set(_load("multi_gpu.json")) - {"device"} <= set(_load("member.json"))
 
 
 @pytest.mark.parametrize(

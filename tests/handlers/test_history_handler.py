@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import csv
+import time
 
 import pytest
 import torch
 from ignite.engine import Engine, Events
 from monai.handlers import TensorBoardStatsHandler
 
-from medkd.handlers import HistoryHandler, loss_terms
+from medkd.handlers import HistoryHandler, loss_terms, read_history
 from medkd.handlers.loss_terms import step_losses
 
 
 def read(file):
+    """The rows without the seconds, which no two runs have in common."""
     with file.open(newline="") as stream:
-        return list(csv.DictReader(stream))
+        return [
+            {name: value for name, value in row.items() if name != "seconds"}
+            for row in csv.DictReader(stream)
+        ]
 
 
 @pytest.fixture
@@ -76,7 +81,7 @@ class TestHistory:
         run(tmp_path / "resumed.csv", [0.1, 0.7], 1, 3)
         # The row of epoch 3 was written, its checkpoint was not: it is trained again.
         run(tmp_path / "resumed.csv", [0.1, 0.7], 3, 5)
-        assert (tmp_path / "resumed.csv").read_bytes() == (tmp_path / "straight.csv").read_bytes()
+        assert read(tmp_path / "resumed.csv") == read(tmp_path / "straight.csv")
 
     def test_a_run_from_the_start_drops_the_rows_of_another(self, tmp_path, optimizer):
         for value in (1.0, 2.0):
@@ -84,6 +89,16 @@ class TestHistory:
             HistoryHandler(tmp_path / "history.csv", None, optimizer).attach(engine)
             engine.run([value], max_epochs=2)
         assert [row["loss"] for row in read(tmp_path / "history.csv")] == ["6.0", "6.0"]
+
+    def test_seconds_are_those_between_the_rows(self, tmp_path, optimizer):
+        engine = Engine(lambda *_: (time.sleep(0.02), {"loss": torch.tensor(1.0)})[1])
+        HistoryHandler(tmp_path / "history.csv", None, optimizer).attach(engine)
+        start = time.monotonic()
+        engine.run([1.0, 2.0], max_epochs=3)
+        elapsed = time.monotonic() - start
+        seconds = [row["seconds"] for row in read_history(tmp_path / "history.csv")]
+        assert all(value >= 0.04 for value in seconds)
+        assert sum(seconds) <= elapsed
 
     def test_a_plain_monai_output_has_a_loss_alone(self, tmp_path, optimizer):
         engine = Engine(lambda _, value: {"loss": torch.tensor(value)})

@@ -9,13 +9,18 @@ import torch
 from monai.data import MetaTensor
 
 from medkd.functional import (
+    area_under_risk_coverage,
     brier_score,
+    entropy_error_bins,
+    error_detection_auroc,
     expected_calibration_error,
     negative_log_likelihood,
     reliability_bins,
 )
 from medkd.metrics import (
+    AreaUnderRiskCoverageMetric,
     BrierScoreMetric,
+    ErrorDetectionMetric,
     ExpectedCalibrationErrorMetric,
     NegativeLogLikelihoodMetric,
 )
@@ -27,14 +32,24 @@ def error_of_bins(probs, label, *, mask=None):
     return expected_calibration_error(reliability_bins(probs, label, mask=mask))
 
 
+def area_of_bins(probs, label, *, mask=None):
+    return area_under_risk_coverage(entropy_error_bins(probs, label, mask=mask))
+
+
+def detection_of_bins(probs, label, *, mask=None):
+    return error_detection_auroc(entropy_error_bins(probs, label, mask=mask))
+
+
 pytestmark = pytest.mark.parametrize(
     ("metric_class", "function"),
     [
         (ExpectedCalibrationErrorMetric, error_of_bins),
         (BrierScoreMetric, brier_score),
         (NegativeLogLikelihoodMetric, negative_log_likelihood),
+        (AreaUnderRiskCoverageMetric, area_of_bins),
+        (ErrorDetectionMetric, detection_of_bins),
     ],
-    ids=["ece", "brier", "nll"],
+    ids=["ece", "brier", "nll", "aurc", "error_auroc"],
 )
 
 

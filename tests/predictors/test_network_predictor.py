@@ -2,17 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor
 from monai.inferers import SimpleInferer, SlidingWindowInferer
 from torch import nn
 
-from medkd.predictors import NetworkPredictor
+from medkd.predictors import NetworkPredictor, single_networks
 
 CLASSES = 3
-
-
-@pytest.fixture(params=[(12, 9), (10, 7, 5)], ids=["2d", "3d"])
-def spatial(request):
-    return request.param
 
 
 def network(spatial, seed=0):
@@ -21,11 +18,6 @@ def network(spatial, seed=0):
     return nn.Sequential(
         conv(2, 4, 3, padding=1), norm(4), nn.Dropout(0.5), conv(4, CLASSES, 3, padding=1)
     )
-
-
-@pytest.fixture
-def image(spatial):
-    return torch.randn(2, 2, *spatial, generator=torch.Generator().manual_seed(4))
 
 
 def sliding(spatial, mode="gaussian"):
@@ -85,6 +77,26 @@ def test_one_member_can_be_asked(spatial, image):
         torch.testing.assert_close(predictor.predict_member(member, image), both[member])
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_members_one_by_one_are_the_members(spatial, image, batched):
+    members = [network(spatial, seed) for seed in range(3)]
+    predictor = NetworkPredictor(members, sliding(spatial), batched=batched)
+    probs = torch.stack(list(predictor.predict_members(image)))
+    assert torch.equal(probs, predictor(image))
+    assert not probs.requires_grad
+
+
+def test_members_are_predicted_when_they_are_asked_for():
+    members = [nn.Conv2d(1, 2, 1) for _ in range(3)]
+    predicted = []
+    for number, member in enumerate(members):
+        member.register_forward_hook(lambda *_, number=number: predicted.append(number))
+    asked = NetworkPredictor(members, SimpleInferer()).predict_members(torch.zeros(1, 1, 4, 5))
+    next(asked)
+    assert predicted == [0]
+    assert torch.is_grad_enabled()
+
+
 def test_amp_gives_float32(spatial, image):
     member = network(spatial)
     exact = NetworkPredictor([member], SimpleInferer())(image)
@@ -94,9 +106,48 @@ def test_amp_gives_float32(spatial, image):
     torch.testing.assert_close(probs, exact, atol=0.03, rtol=0)
 
 
-def test_counts_the_parameters_of_all_members():
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_gives_a_plain_float32_tensor(spatial, image, dtype):
+    predictor = NetworkPredictor([network(spatial)] * 2, sliding(spatial))
+    given = MetaTensor(image.half().to(dtype))
+    before = given.clone()
+    probs = predictor(given)
+    assert type(probs) is torch.Tensor
+    torch.testing.assert_close(probs, predictor(image.half().float()), rtol=0, atol=0)
+    assert torch.equal(given, before)
+
+
+def test_counts_the_parameters_and_passes_of_all_members():
     members = [nn.Conv2d(1, 2, 1), nn.Conv2d(1, 2, 3)]
-    assert NetworkPredictor(members, SimpleInferer()).num_parameters == 4 + 20
+    predictor = NetworkPredictor(members, SimpleInferer())
+    assert predictor.num_parameters == 4 + 20
+    assert predictor.num_passes == 2
+
+
+def test_single_networks_are_the_members_of_the_ensemble(spatial, image):
+    members = [network(spatial, seed) for seed in range(3)]
+    singles = single_networks(members, sliding(spatial))
+    assert [single.num_passes for single in singles] == [1, 1, 1]
+    probs = torch.cat([single(image) for single in singles])
+    torch.testing.assert_close(probs, NetworkPredictor(members, sliding(spatial))(image))
+
+
+def test_is_made_from_json():
+    parser = ConfigParser(
+        {
+            "network": {"_target_": "UNet", "spatial_dims": 2, "in_channels": 1, "out_channels": 2}
+            | {"channels": [4, 8], "strides": [2]},
+            "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [8, 8]},
+            "predictor": {
+                "_target_": "medkd.predictors.NetworkPredictor",
+                "members": ["@network", "@network"],
+                "inferer": "@inferer",
+                "batched": "auto",
+            },
+        }
+    )
+    predictor = parser.get_parsed_content("predictor")
+    assert predictor(torch.zeros(1, 1, 12, 9)).shape == (2, 1, 2, 12, 9)
 
 
 def test_rejects_no_members():

@@ -4,9 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from medkd.functional import reliability_bins
-from medkd.reports import CasePicture, EvaluationResults, MethodResult, write_report
+from medkd.functional import ErrorBins, reliability_bins
+from medkd.reports import CasePicture, EvaluationResults, MethodCost, MethodResult, write_report
 
+METHODS = (
+    "single",
+    "single_temperature",
+    "test_time_augmentation",
+    "mc_dropout",
+    "deep_ensemble",
+    "deep_ensemble_temperature",
+    "student",
+    "student_temperature",
+)
+MORE = ("mce", "brier_calibration", "aurc", "error_auroc")
 METRICS = [f"{m}{region}" for region in ("", "_all", "_band") for m in ("ece", "brier", "nll")]
 
 
@@ -16,6 +27,7 @@ def new_method(name: str, *, seed: int = 0, case_ids=("a", "b", "c"), **given) -
     generator = torch.Generator().manual_seed(seed)
     probs = torch.randn(3, 2, 500, generator=generator).mul(2).softmax(dim=1)
     bins = reliability_bins(probs, torch.randint(2, (3, 1, 500), generator=generator))
+    counts = torch.randint(1, 90, (2, 3, 20), generator=generator)
     return MethodResult(
         name=name,
         title=given.get("title", name.replace("_", " ")),
@@ -27,11 +39,14 @@ def new_method(name: str, *, seed: int = 0, case_ids=("a", "b", "c"), **given) -
         scores={
             case_id: {
                 metric: float(given[metric][i]) if metric in given else random.uniform()
-                for metric in ("dice", "mcc", *METRICS)
+                for metric in ("dice", "mcc", *METRICS, *given.get("more", ()))
             }
             for i, case_id in enumerate(case_ids)
         },
         reliability={"field of view": bins, "band": bins},
+        errors={"field of view": ErrorBins(right=100 * counts[0], wrong=counts[1])},
+        summary=given.get("summary", {}),
+        cost=given.get("cost"),
     )
 
 
@@ -62,6 +77,23 @@ def new_results(methods=None, **fields) -> EvaluationResults:
 
 
 @pytest.fixture(scope="session")
+def eight_methods() -> list[MethodResult]:
+    """Those that a bundle evaluates, on eight cases, with everything measured."""
+    return [
+        new_method(
+            name,
+            seed=seed,
+            case_ids=[f"case {i}" for i in range(8)],
+            more=MORE,
+            title=name.replace("_", " "),
+            num_parameters=155_000_000 + seed,
+            cost=MethodCost(33_000_000_000, 512 * 2**20, 7200.0, num_passes=5),
+        )
+        for seed, name in enumerate(METHODS)
+    ]
+
+
+@pytest.fixture(scope="session")
 def make_method():
     return new_method
 
@@ -87,8 +119,16 @@ def full_results() -> EvaluationResults:
         split="test",
         methods=[
             new_method("single", dice=[0.7, float("nan"), 0.5]),
-            new_method("deep_ensemble", seed=1, dice=[0.8, 0.75, 0.6]),
-            new_method("student", seed=2, dice=[0.78, 0.76, 0.6], title=f"student {hostile}"),
+            new_method("deep_ensemble", seed=1, dice=[0.8, 0.75, 0.6], more=MORE),
+            new_method(
+                "student",
+                seed=2,
+                dice=[0.78, 0.76, 0.6],
+                title=f"student {hostile}",
+                more=MORE,
+                summary={"failure_auroc": 0.75, "failure_aurc": float("nan")},
+                cost=MethodCost(2_000_000_000, None, 5400.0, num_passes=1),
+            ),
         ],
         class_names=["background", hostile],
         settings={"members": "5", hostile: hostile},

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from medkd.reports import MethodCost
+
 
 def test_rejects_no_method(make_results):
     with pytest.raises(ValueError, match="Expected `methods` to have at least one method"):
@@ -57,3 +59,21 @@ def test_rejects_a_volume(make_picture):
 
 def test_metrics_keep_their_order(make_results):
     assert make_results().metrics[:4] == ("dice", "mcc", "ece", "brier")
+
+
+def test_rejects_a_shift_without_strength(make_results):
+    with pytest.raises(ValueError, match=r"strength 1 or more, but got \('blur', 0\)"):
+        make_results(shift=("blur", 0))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((-1, None, None, 1), "`multiply_adds` to be 0 or more, or None, but got -1"),
+        ((None, None, float("nan"), 1), "`training_seconds` to be 0 or more, or None, but got nan"),
+        ((None, None, None, 0), "`num_passes` to be 1 or more, but got 0"),
+    ],
+)
+def test_rejects_a_cost_that_cannot_be(given, message):
+    with pytest.raises(ValueError, match=message):
+        MethodCost(*given)

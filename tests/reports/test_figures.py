@@ -11,13 +11,36 @@ import torch
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from medkd.functional import ReliabilityBins, expected_calibration_error
-from medkd.reports import plot_case, plot_case_scores, plot_reliability, plot_training_curves
-from medkd.reports.case_overlays import class_picture, cropped_to_mask, error_picture
+from medkd.functional import (
+    ErrorBins,
+    ReliabilityBins,
+    area_under_risk_coverage,
+    expected_calibration_error,
+)
+from medkd.reports import (
+    plot_case,
+    plot_case_scores,
+    plot_reliability,
+    plot_risk_coverage,
+    plot_training_curves,
+)
+from medkd.reports.case_overlays import (
+    class_picture,
+    cropped_to_mask,
+    error_picture,
+    trust_picture,
+)
 from medkd.reports.case_scores_figure import sorted_case_ids
-from medkd.reports.figure_style import CLASS_COLORS, ERROR_COLORS, UNSCORED, method_styles
+from medkd.reports.figure_style import (
+    CLASS_COLORS,
+    ERROR_COLORS,
+    TRUST_COLORS,
+    UNSCORED,
+    method_styles,
+)
 from medkd.reports.reliability_figure import pooled_curve
-from medkd.reports.training_figure import curve_names
+from medkd.reports.risk_coverage_figure import pooled_risk_curve
+from medkd.reports.training_figure import curve_names, needs_logarithm
 
 
 def size(png: bytes) -> tuple[int, int]:
@@ -52,7 +75,54 @@ class TestReliability:
             plot_reliability(make_results(), "all pixels")
 
 
+class TestRiskCoverage:
+    def test_pools_the_cases(self, make_method):
+        bins = make_method("student").errors["field of view"]
+        curve = pooled_risk_curve(bins)
+        right, wrong = bins.right.numpy().sum(), bins.wrong.numpy().sum()
+        assert curve.error_rate == pytest.approx(100 * wrong / (right + wrong))
+        assert curve.area == pytest.approx(area_under_risk_coverage(bins.pooled()).item())
+
+    def test_is_the_share_of_wrong_ones_among_the_surest(self):
+        bins = ErrorBins(right=torch.tensor([[5, 0, 4]]), wrong=torch.tensor([[0, 0, 1]]))
+        curve = pooled_risk_curve(bins)
+        assert curve.coverage[0] == 0
+        assert np.isnan(curve.risk[curve.coverage < 0.5]).all()
+        assert curve.risk[curve.coverage == 0.5] == 0
+        assert curve.risk[-1] == pytest.approx(10)
+
+    def test_empty_bins_have_no_curve(self):
+        zeros = torch.zeros(2, 5, dtype=torch.int64)
+        assert pooled_risk_curve(ErrorBins(zeros, zeros)) is None
+
+    def test_draws_eight_methods_and_one_without_an_error(self, eight_methods, make_results):
+        assert size(plot_risk_coverage(make_results(eight_methods))) == (1840, 736)
+        bins = ErrorBins(right=torch.tensor([[5, 4]]), wrong=torch.tensor([[0, 0]]))
+        perfect = replace(eight_methods[0], errors={"field of view": bins})
+        assert plot_risk_coverage(make_results([perfect]))
+
+    def test_rejects_methods_without_bins(self, make_method, make_results):
+        with pytest.raises(ValueError, match="Expected `errors` of field of view"):
+            plot_risk_coverage(make_results([replace(make_method("a"), errors={})]))
+
+
 class TestTrainingCurves:
+    @pytest.mark.parametrize(
+        ("quantity", "values", "expected"),
+        [
+            ("val_nll", [34.0, 0.1], True),
+            ("val_nll", [0.5, 0.1], False),
+            ("loss", [34.0, 0.1, math.nan], True),
+            ("loss", [34.0, -0.1], False),
+            ("val_dice", [0.01, 0.9], False),
+            ("learning_rate", [1e-2, 1e-6], False),
+            ("kl", [], False),
+        ],
+    )
+    def test_a_wide_span_of_losses_has_a_logarithmic_axis(self, quantity, values, expected):
+        histories = {"student": [{quantity: value} for value in values]}
+        assert needs_logarithm(histories, quantity) is expected
+
     def test_orders_quantities_and_drops_those_without_a_value(self):
         rows = [{"epoch": 1, "learning_rate": 1.0, "val_dice": 0.5, "kl": 1.0, "x": math.nan}]
         assert curve_names({"student": [*rows, {"loss": 1.0}]}) == [
@@ -107,6 +177,24 @@ class TestCasePicture:
         assert 0 < shown[0, 0] < 1
         assert (image == 1).all()
 
+    def test_trust_has_its_colors(self):
+        is_wrong = np.array([[False, False, True, True, True, True]])
+        uncertainty = np.array([[0.1, 0.9, 0.1, 0.9, np.nan, 0.9]])
+        mask = np.array([[True] * 5 + [False]])
+        shown = trust_picture(np.ones((1, 6)), is_wrong, uncertainty, mask, threshold=0.5)[0]
+        kinds = ["right but unsure", "wrong and sure", "wrong but unsure", "wrong and sure"]
+        expected = [to_rgb(TRUST_COLORS[kind]) for kind in kinds] + [to_rgb(UNSCORED)]
+        np.testing.assert_allclose(shown[1:], expected, atol=1e-6)
+        assert (shown[0] == shown[0, 0]).all()  # the image alone
+
+    def test_shows_ensemble_and_student_of_eight(self, make_picture, make_results, eight_methods):
+        picture = make_picture()
+        maps = picture.methods["student"]
+        many = replace(picture, methods={method.name: maps for method in eight_methods})
+        assert size(plot_case(make_results(eight_methods), many)) == size(
+            plot_case(make_results(eight_methods), picture)
+        )
+
     def test_classes_have_their_colors(self):
         shown = class_picture(np.array([[0, 1, 20]]), None)[0]
         np.testing.assert_allclose(shown[0], to_rgb(CLASS_COLORS[0]), atol=1e-6)
@@ -136,6 +224,13 @@ class TestStyle:
         styles = method_styles([make_method(name) for name in names])
         assert len({style.color for style in styles.values()}) == 10
         assert len({style.marker for style in styles.values()}) == 10
+
+    def test_eight_known_methods_look_alike_in_all_reports(self, eight_methods):
+        styles = method_styles(eight_methods)
+        assert len({style.color for style in styles.values()}) == 8
+        assert method_styles(eight_methods[::-3]) == {
+            method.name: styles[method.name] for method in eight_methods[::-3]
+        }
 
     def test_drawing_leaves_matplotlib_as_it_was(self, make_results):
         before = dict(mpl.rcParams)

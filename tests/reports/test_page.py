@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from medkd.reports.page import report_page
+
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -96,6 +98,57 @@ def test_says_which_scores_are_missing(page):
 
 
 def test_marks_the_best_cells(page):
-    # Dice, MCC, ECE, Brier, NLL, parameters, seconds; and three scores in each of two regions.
+    # Dice, MCC, ECE, Brier, NLL, parameters, seconds; three scores in each of two regions; ECE,
+    # MCE, Brier and its calibration, NLL; AURC and error AUROC.
     best = [attributes for tag, attributes in page.tags if attributes.get("class") == "best"]
-    assert len(best) == 7 + 6
+    assert len(best) == 7 + 6 + 5 + 2
+
+
+def test_has_a_section_for_each_question(page):
+    text = "".join(page.text)
+    for heading in (
+        "Differences from the deep ensemble",
+        "Can the confidence be trusted?",
+        "Does uncertainty find the errors?",
+        "What it costs",
+    ):
+        assert heading in text
+    assert "Class by class" not in text
+
+
+def test_says_that_so_few_cases_prove_nothing(page):
+    assert "With 3 cases no p below 0.05 is possible, whatever the difference." in "".join(
+        page.text
+    )
+
+
+def test_shows_what_was_measured_of_the_cost(page):
+    text = "".join(page.text)
+    assert "2 G" in text
+    assert "1 h 30 min" in text
+
+
+def test_explains_what_it_shows_and_nothing_else(page):
+    text = "".join(page.text)
+    assert "Maximum calibration error" in text
+    assert "Failure AUROC" in text
+    assert "Adaptive calibration error" not in text
+    assert "Failure AURC" not in text
+
+
+def test_several_classes_have_their_own_tables(make_method, make_results):
+    classes = ["background", "liver", "spleen"]
+    more = [f"{score}_{name}" for score in ("dice", "ece") for name in classes]
+    results = make_results([make_method("a", more=more)], class_names=classes)
+    text = report_page(results, [])
+    assert "Dice of every class" in text
+    assert "ECE of every class" in text
+    assert "NLL of every class" not in text
+
+
+def test_names_the_shift(make_results):
+    assert "images with blur 3" in report_page(make_results(shift=("blur", 3)), [])
+
+
+def test_a_lone_method_is_not_compared(make_method, make_results):
+    assert "Differences from" not in report_page(make_results([make_method("student")]), [])

@@ -4,9 +4,16 @@ import math
 
 import pytest
 
-from medkd.reports import format_table
+from medkd.reports import MethodCost, format_table
 from medkd.reports.case_statistics import case_statistics
-from medkd.reports.tables import NO_VALUE, main_columns, region_columns
+from medkd.reports.cost_table import cost_rows
+from medkd.reports.number_texts import NO_VALUE, size_text
+from medkd.reports.tables import (
+    calibration_columns,
+    main_columns,
+    region_columns,
+    uncertainty_columns,
+)
 
 NAN = float("nan")
 
@@ -108,8 +115,56 @@ class TestColumns:
         results = make_results([make_method("a", seconds=[seconds] * 3)])
         assert column(results, "seconds per case").cells[0].mean == text
 
+    def test_calibration_and_uncertainty_show_what_there_is(self, make_method, make_results):
+        more = ["mce", "error_auroc_mutual_information"]
+        results = make_results(
+            [make_method("a", more=more, summary={"failure_auroc": 0.75}), make_method("b")]
+        )
+        titles = [column.title for column in calibration_columns(results)]
+        assert titles == ["ECE", "MCE", "Brier", "NLL"]
+        first, last = uncertainty_columns(results)
+        assert (first.title, last.title) == ("Error AUROC, MI", "Failure AUROC")
+        assert first.cells[1].mean == NO_VALUE
+        assert (last.cells[0].mean, last.cells[0].interval) == ("0.7500", "")
+
+    def test_means_have_their_interval(self, make_method, make_results):
+        results = make_results([make_method("a", dice=[0.25, 0.25, 0.75])])
+        cell = column(results, "Dice").cells[0]
+        assert (cell.mean, cell.interval) == ("0.4167", "0.2500–0.7500")  # noqa: RUF001
+
+
+class TestCostTable:
+    def test_a_dash_stands_for_what_was_not_measured(self, make_method, make_results):
+        cost = MethodCost(None, 3 * 2**30, 90.0, num_passes=4)
+        results = make_results(
+            [make_method("a", cost=cost, seconds=[2.0] * 3), make_method("b", seconds=[NAN] * 3)]
+        )
+        assert cost_rows(results) == [
+            ("1,000", "4", NO_VALUE, "2", "3 GiB", "2 min"),
+            ("1,000", NO_VALUE, NO_VALUE, NO_VALUE, NO_VALUE, NO_VALUE),
+        ]
+
+    @pytest.mark.parametrize(
+        ("number", "step", "unit", "text"),
+        [
+            (0, 1000, "", "0"),
+            (999.6, 1000, "", "1000"),
+            (5e13, 1000, "", "50 T"),
+            (100, 1024, "iB", "100 B"),
+            (1023 * 1024, 1024, "iB", "1023 KiB"),
+        ],
+    )
+    def test_sizes_have_a_prefix(self, number, step, unit, text):
+        assert size_text(number, step, unit) == text
+
 
 class TestFormatTable:
+    def test_eight_methods_fit_eighty_columns(self, eight_methods, make_results):
+        lines = format_table(make_results(eight_methods)).splitlines()[1:]
+        assert all(len(line) <= 80 for line in lines)
+        text = " ".join(line[:14].strip() for line in lines)
+        assert "deep ensemble temperature" in text
+
     def test_fits_eighty_columns_and_is_aligned(self, make_method, make_results):
         results = make_results(
             [

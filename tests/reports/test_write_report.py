@@ -17,6 +17,7 @@ FIGURES = {
     "dice_by_case.png",
     "reliability_band.png",
     "reliability_field_of_view.png",
+    "risk_coverage.png",
     "training_curves.png",
 }
 NUMBERS = {"cases.csv", "metrics.csv", "metrics.json"}
@@ -50,12 +51,6 @@ class TestWriteReport:
             write_report(make_results(), tmp_path / "report")
         assert not (tmp_path / "report").exists()
 
-    def test_rejects_a_folder_that_is_a_file(self, make_results, tmp_path):
-        (tmp_path / "report").write_text("mine")
-        with pytest.raises(OSError, match="report"):
-            write_report(make_results(), tmp_path / "report")
-        assert (tmp_path / "report").read_text() == "mine"
-
     def test_one_method_and_case_without_curves_or_pictures(
         self, make_method, make_results, tmp_path
     ):
@@ -69,23 +64,54 @@ class TestWriteReport:
 class TestMetricsJson:
     def test_has_the_promised_form(self, full_results):
         content = json.loads(metrics_json(full_results))
-        assert list(content) == ["dataset", "split", "num_cases", "methods"]
+        assert list(content) == ["dataset", "split", "num_cases", "methods", "comparisons"]
         assert (content["split"], content["num_cases"]) == ("test", 3)
         assert list(content["methods"]) == ["single", "deep_ensemble", "student"]
         for entries in content["methods"].values():
-            assert set(entries) == {*full_results.metrics, "parameters", "seconds_per_case"}
+            more = {"title", "summary", "cost"}
+            assert set(entries) == {*full_results.metrics, "parameters", "seconds_per_case", *more}
             assert isinstance(entries.pop("parameters"), int)
-            assert all(list(entry) == ["mean", "std"] for entry in entries.values())
+            kinds = [list(entry) for name, entry in entries.items() if name not in more]
+            assert all(kind == ["mean", "std", "ci95"] for kind in kinds)
+
+    def test_has_summary_cost_and_comparisons(self, full_results):
+        content = json.loads(metrics_json(full_results))
+        student, single = content["methods"]["student"], content["methods"]["single"]
+        assert student["summary"] == {"failure_auroc": 0.75, "failure_aurc": None}
+        assert student["cost"] == {
+            "multiply_adds": 2_000_000_000,
+            "peak_memory_bytes": None,
+            "training_seconds": 5400.0,
+            "num_passes": 1,
+        }
+        assert (single["summary"], single["cost"]) == ({}, None)
+        assert content["comparisons"]["reference"] == "deep_ensemble"
+        dice = content["comparisons"]["methods"]["single"]["dice"]
+        assert dice["num_cases"] == 2  # one case has no Dice
+        assert dice["difference"] == pytest.approx((0.7 - 0.8 + 0.5 - 0.6) / 2)
+        assert dice["p_value"] == 0.5
+        assert dice["p_value_holm"] == 1.0
+
+    def test_names_the_shift(self, make_results):
+        content = json.loads(metrics_json(make_results(shift=("blur", 3))))
+        assert content["shift"] == {"kind": "blur", "strength": 3}
+
+    def test_a_lone_method_has_no_comparisons(self, make_method, make_results):
+        content = json.loads(metrics_json(make_results([make_method("student")])))
+        assert content["comparisons"] is None
 
     def test_matches_numpy(self, full_results):
         content = json.loads(metrics_json(full_results))["methods"]
         for method in full_results.methods:
             for metric in full_results.metrics:
-                values = [row[metric] for row in method.scores.values()]
-                assert content[method.name][metric] == {
-                    "mean": pytest.approx(np.nanmean(values)),
-                    "std": pytest.approx(np.nanstd(values, ddof=1)),
-                }
+                values = [row.get(metric, np.nan) for row in method.scores.values()]
+                entry = content[method.name][metric]
+                if np.isnan(values).all():
+                    assert entry == {"mean": None, "std": None, "ci95": None}
+                    continue
+                assert entry["mean"] == pytest.approx(np.nanmean(values))
+                assert entry["std"] == pytest.approx(np.nanstd(values, ddof=1))
+                assert entry["ci95"][0] <= entry["mean"] <= entry["ci95"][1]
             seconds = list(method.seconds_per_case.values())
             assert content[method.name]["seconds_per_case"]["mean"] == pytest.approx(
                 np.mean(seconds)
@@ -95,13 +121,17 @@ class TestMetricsJson:
         method = make_method("student", dice=[np.nan] * 3, ece=[0.5, np.inf, 0.5])
         text = metrics_json(make_results([method]))
         entries = json.loads(text, parse_constant=pytest.fail)["methods"]["student"]
-        assert entries["dice"] == {"mean": None, "std": None}
-        assert entries["ece"] == {"mean": None, "std": None}
+        assert entries["dice"] == {"mean": None, "std": None, "ci95": None}
+        assert entries["ece"] == {"mean": None, "std": None, "ci95": None}
 
     def test_one_case_has_a_mean_and_no_spread(self, make_method, make_results):
         method = make_method("student", case_ids=["only"], dice=[0.5])
         content = json.loads(metrics_json(make_results([method])))
-        assert content["methods"]["student"]["dice"] == {"mean": 0.5, "std": None}
+        assert content["methods"]["student"]["dice"] == {
+            "mean": 0.5,
+            "std": None,
+            "ci95": None,
+        }
 
 
 class TestCsv:
@@ -113,8 +143,13 @@ class TestCsv:
             assert int(row["num_cases"]) == 3
             assert int(row["parameters"]) == content[row["method"]]["parameters"]
             for name in ("seconds_per_case", *full_results.metrics):
-                for part in ("mean", "std"):
-                    assert float(row[f"{name}_{part}"]) == content[row["method"]][name][part]
+                entry = content[row["method"]][name]
+                low, high = entry["ci95"] or (None, None)
+                parts = {"mean": entry["mean"], "std": entry["std"], "low": low, "high": high}
+                for part, value in parts.items():
+                    assert row[f"{name}_{part}"] == ("" if value is None else str(value))
+        assert [row["num_passes"] for row in rows] == ["", "", "1"]
+        assert [row["failure_auroc"] for row in rows] == ["", "", "0.75"]
 
     def test_a_row_a_case_and_method(self, full_results):
         rows = read_csv(cases_csv(full_results))

@@ -1,0 +1,79 @@
+"""Equally wide bins of probability: which one a value is in, and what each of them holds."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["BinSums", "check_probabilities"]
+
+# How far above one a sum of rounded probabilities may lie; beyond it these are no probabilities.
+_TOLERANCE = 1e-3
+
+
+class BinSums:
+    """Voxels counted by bin and outcome, and their values summed by bin, a chunk at a time.
+
+    Bin ``i = 1 ... K`` holds the values in ``((i - 1) / K, i / K]``; zero belongs to the first, and
+    what rounding has put above one to the last. In float64 the product with ``K`` rounds nothing of
+    a float32 or narrower number, so the exact value decides.
+
+    Args:
+        num_bins: ``K``.
+    """
+
+    def __init__(self, num_bins: int) -> None:
+        self.num_bins = num_bins
+        # Rows for the product rounded up, from that of zero to that of the highest value allowed.
+        self._num_rows = math.ceil(num_bins * (1 + _TOLERANCE)) + 1
+        self._count = torch.zeros(2 * self._num_rows, dtype=torch.int64)
+        self._total = torch.zeros(2 * self._num_rows, dtype=torch.float64)
+
+    def add(self, values: Tensor, positive: Tensor) -> None:
+        """Add a chunk.
+
+        Args:
+            values: probabilities that :func:`check_probabilities` has let pass, float64
+                ``(voxels,)``.
+            positive: whether what they announce came true, float64 ``(voxels,)`` of zeros and ones;
+                of the dtype of the values, because mixed dtypes cost several times more.
+        """
+        row = (values * self.num_bins).ceil_()
+        index = torch.add(positive, row, alpha=2, out=row).long()
+        self._count += torch.bincount(index, minlength=2 * self._num_rows).cpu()
+        self._total += torch.bincount(index, values, minlength=2 * self._num_rows).cpu()
+
+    def count(self) -> Tensor:
+        """Voxels that are not positive and that are, int64 ``(K, 2)`` on the CPU."""
+        return self._rows_to_bins(self._count)
+
+    def total(self) -> Tensor:
+        """Sums of the values, float64 ``(K,)`` on the CPU."""
+        return self._rows_to_bins(self._total).sum(dim=1)
+
+    def _rows_to_bins(self, sums: Tensor) -> Tensor:
+        rows = sums.view(self._num_rows, 2)
+        bins = rows[1 : self.num_bins + 1].clone()
+        bins[0] += rows[0]
+        bins[-1] += rows[self.num_bins + 1 :].sum(dim=0)
+        return bins
+
+
+def check_probabilities(values: Tensor, description: str) -> None:
+    """Raise unless all values lie between zero and one; NaN is refused.
+
+    Args:
+        values: any shape, with at least one value.
+        description: what to call them in the message, in the plural.
+    """
+    lowest, highest = (bound.item() for bound in values.aminmax())
+    if not (lowest >= 0 and highest <= 1 + _TOLERANCE):  # this way round, NaN is refused
+        raise ValueError(
+            "Expected `probs` to be probabilities from 0 to 1 at every valid voxel, but got "
+            f"{description} from {lowest} to {highest}."
+        )

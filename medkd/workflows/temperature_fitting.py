@@ -1,0 +1,129 @@
+"""The stage that fits a temperature for each method that is to be shown with one."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monai.transforms.compose import Compose
+from tqdm import tqdm
+
+from medkd.ensembles import member_weights_sha256
+from medkd.files import atomic_write, sha256_of
+from medkd.functional import fit_temperature
+from medkd.predictors import TemperaturePredictor
+from medkd.workflows.prediction import predict
+from medkd.workflows.predictor_table import predictors_by_method
+from medkd.workflows.prepared_case import prepare_case
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import torch
+
+    from medkd.predictors import Predictor
+
+__all__ = ["fit_temperatures", "with_temperatures"]
+
+_log = logging.getLogger(__name__)
+
+
+def fit_temperatures(
+    *,
+    file: str | Path,
+    predictors: Mapping[str, Any],
+    names: Sequence[str],
+    members_dir: str | Path,
+    num_members: int,
+    model_file: str | Path,
+    cases: Sequence[Mapping[str, Any]],
+    transforms: Sequence[Any],
+    device: str | torch.device,
+) -> None:
+    """Fit the temperatures that are missing, on the validation split, and write them to a file.
+
+    Args:
+        file: where they go, as JSON.
+        predictors: the bundle's predictors by name.
+        names: those of them that are shown with a temperature, too.
+        members_dir: the folder of the trained members.
+        num_members: how many of them.
+        model_file: the student's weights. Temperatures of other networks are fitted anew.
+        cases: the validation cases, ``case_id`` and files; never the test split.
+        transforms: the deterministic transforms.
+        device: where to compute.
+
+    Raises:
+        ValueError: if a name is none of the predictors'.
+    """
+    path = Path(file)
+    methods = predictors_by_method(predictors)
+    _check_names(names, methods)
+    weights = [*member_weights_sha256(members_dir, num_members), sha256_of(model_file)]
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if known.get("weights") == weights and set(names) <= set(known["temperatures"]):
+        _log.info("All temperatures are there: %s.", path)
+        return
+    transform = Compose(list(transforms))
+    temperatures = {
+        name: [
+            fit_temperature(
+                _predictions(predictor, cases, transform, device, f"temperature of {name}")
+            )
+            for predictor in methods[name]
+        ]
+        for name in names
+    }
+    with atomic_write(path, "w") as stream:
+        json.dump({"weights": weights, "temperatures": temperatures}, stream, indent=1)
+
+
+def with_temperatures(
+    methods: Mapping[str, Sequence[Predictor]], file: str | Path, weights: Sequence[str]
+) -> dict[str, Sequence[Predictor]]:
+    """Methods, and behind each one that has a fitted temperature the same with it.
+
+    Args:
+        methods: names to predictors.
+        file: what :func:`fit_temperatures` wrote.
+        weights: what identifies the networks.
+
+    Returns:
+        The methods, ``<name>_temperature`` added. Temperatures of other networks are left out, and
+        the log says so.
+    """
+    path = Path(file)
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if known.get("weights") != list(weights):
+        _log.warning("No temperatures of these networks in %s: shown without them.", path)
+        return dict(methods)
+    result: dict[str, Sequence[Predictor]] = {}
+    for name, predictors in methods.items():
+        result[name] = predictors
+        if name in known["temperatures"]:
+            fitted = zip(predictors, known["temperatures"][name], strict=True)
+            result[f"{name}_temperature"] = [TemperaturePredictor(p, t) for p, t in fitted]
+    return result
+
+
+def _check_names(names: Sequence[str], methods: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in methods:
+            raise ValueError(
+                f"Expected `temperature_scaled` to name predictors of {sorted(methods)}, "
+                f"but got {name!r}."
+            )
+
+
+def _predictions(
+    predictor: Predictor,
+    cases: Sequence[Mapping[str, Any]],
+    transform: Callable[..., Any],
+    device: str | torch.device,
+    description: str,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
+    for item in tqdm(cases, desc=description.replace("_", " "), unit="case"):
+        case = prepare_case(item, transform, device)
+        yield predict(predictor, case.image).probs, case.label, case.mask

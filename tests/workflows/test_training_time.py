@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from medkd.workflows.training_time import read_histories, training_seconds
+
+HISTORIES = {
+    "member 0": [{"seconds": 10.0}, {"seconds": 20.0}],
+    "member 1": [{"seconds": 50.0}],
+    "dropout network": [{"seconds": 7.0}],
+    "student": [{"seconds": 100.0}],
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "seconds"),
+    [
+        ("single", 40.0),
+        ("single_temperature", 40.0),
+        ("test_time_augmentation", 40.0),
+        ("mc_dropout", 7.0),
+        ("deep_ensemble", 80.0),
+        ("deep_ensemble_temperature", 80.0),
+        ("student", 180.0),  # its teacher had to be trained first
+    ],
+)
+def test_counts_every_network_that_a_method_needs(method, seconds):
+    assert training_seconds(method, HISTORIES) == seconds
+
+
+def test_is_unknown_where_a_network_left_no_times():
+    histories = {**HISTORIES, "member 1": [{"loss": 1.0}]}
+    assert training_seconds("deep_ensemble", histories) is None
+    assert training_seconds("student", histories) is None
+    assert training_seconds("mc_dropout", histories) == 7.0
+    assert training_seconds("mc_dropout", {}) is None
+
+
+def test_reads_the_curves_that_are_there(tmp_path):
+    for folder in ("members/member_1", "student"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "history.csv").write_text("epoch,seconds\n1.0,2.5\n")
+    found = read_histories(tmp_path / "members", 2, tmp_path / "student", tmp_path / "dropout")
+    row = {"epoch": 1.0, "seconds": 2.5}
+    assert found == {"member 1": [row], "student": [row]}
