@@ -1,12 +1,12 @@
 """EnD-KL on CHASE_DB1: the tables of the README.
 
 One ensemble of five, and students of it over three seeds: of the members' size, of a quarter of
-it, with the teacher in the loop, and the same network on labels with the student's schedule. All
-sources of uncertainty are judged on the same cases: one network, test-time augmentation, MC dropout,
+it, with the teacher in the loop, and the same network on labels with the student's schedule. Every
+source of uncertainty is judged on the same cases: one network, test-time augmentation, MC dropout,
 ensemble and students, and what a temperature adds. Children 01-07 train, 08 validates, 09-10 test;
-nothing is chosen on the test split, and every network is that of its last step. With ``--shift`` the
-first student's run is judged on blurred, dark and noisy versions of the test images, too. Killed, it
-goes on where it was with the same command.
+nothing is chosen on the test split, and every network is that of its last step. With ``--shift``
+the first student's run is judged on blurred, dark and noisy versions of the test images, too.
+Killed, it goes on where it was with the same command.
 
     python benchmarks/chase_db1.py --dataset_dir DIR [--jobs 2] [--shift]
 

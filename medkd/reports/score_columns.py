@@ -193,8 +193,8 @@ SUMMARY_SCORES = (
         "uncertainty_dice_correlation",
         "Corr. with Dice",
         False,
-        "Correlation over cases between mean uncertainty and Dice: -1 if uncertainty foretells "
-        "a low Dice, 0 if it says nothing.",
+        "Rank correlation over cases between mean uncertainty and Dice: -1 if uncertainty "
+        "foretells a low Dice, 0 if it says nothing.",
     ),
 )
 """Columns of the uncertainty table that are one number a data set."""

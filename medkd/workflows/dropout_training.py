@@ -34,11 +34,8 @@ def train_dropout_network(
         process_group: the processes one of which trains it; ``None`` for this one alone.
 
     Raises:
-        ValueError: if ``dropout`` is no such probability, or the network was trained with other
-            settings.
+        ValueError: if the network was trained with other settings.
     """
-    if not 0.0 <= dropout < 1.0:
-        raise ValueError(f"Expected `dropout` to be at least 0 and below 1, but got {dropout}.")
     if dropout == 0:
         return
     overrides = {

@@ -19,6 +19,7 @@ __all__ = ["check_settings"]
 def check_settings(
     *,
     num_members: int,
+    dropout: float,
     distillation_weight: float,
     distillation_loss: nn.Module | None,
     cases: Sequence[Sequence[Mapping[str, Any]]],
@@ -31,6 +32,7 @@ def check_settings(
 
     Args:
         num_members: at least one.
+        dropout: of the network that is sampled, in ``[0, 1)``.
         distillation_weight: in ``[0, 1]``.
         distillation_loss: needed if the weight is above zero.
         cases: of the splits that the run will read, none of them empty.
@@ -40,6 +42,8 @@ def check_settings(
         ValueError: if a number is out of its range, the loss is missing, or the device is absent.
     """
     check_at_least(num_members, 1, "num_members")
+    if not 0.0 <= dropout < 1.0:
+        raise ValueError(f"Expected `dropout` to be at least 0 and below 1, but got {dropout}.")
     check_distillation_weight(distillation_weight, distillation_loss)
     if not all(cases):
         raise ValueError("Expected every split that is read to have a case, but got an empty one.")

@@ -34,7 +34,7 @@ def phantom_dir(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small(phantom_dir):
     """Overrides that make a run small, without the folder it writes to."""
     return {
@@ -84,7 +84,7 @@ def command(run_id="training", files=("train.json",), **overrides):
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_command():
     def run(*args, **overrides):
         return subprocess.run(

@@ -66,7 +66,10 @@ def test_inference_repeats_training(key):
 
 def test_inference_prepares_an_image_as_training_does():
     """The same transforms on image and mask, without those of the label."""
-    train = [t for t in _load("train.json")["preprocessing"] if "EncodeLabeld" not in t["_target_"]]
+    config = _load("train.json")
+    assert config["preprocessing"] == "$@reading + @normalization"
+    prepared = config["reading"] + config["normalization"]
+    train = [t for t in prepared if "EncodeLabeld" not in t["_target_"]]
     inference = _load("inference.json")["preprocessing"]["transforms"]
     assert [t["_target_"] for t in inference] == [t["_target_"] for t in train]
     for ours, theirs in zip(inference, train, strict=True):

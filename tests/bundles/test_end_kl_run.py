@@ -9,7 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-METHODS = ["single", "deep_ensemble", "student"]
+METHODS = [
+    *("single", "single_temperature", "test_time_augmentation", "mc_dropout"),
+    *("deep_ensemble", "deep_ensemble_temperature", "student", "student_temperature"),
+]
 
 
 def _read(path):
@@ -17,14 +20,24 @@ def _read(path):
         return np.array(picture)
 
 
+@pytest.fixture(scope="module")
+def one_run(small, run_command, tmp_path_factory):
+    """A run as its user starts it, and what it printed."""
+    output_dir = tmp_path_factory.mktemp("one_run") / "run"
+    result = run_command(**small, output_dir=str(output_dir))
+    assert result.returncode == 0, result.stderr
+    return output_dir, result.stdout
+
+
 @pytest.fixture
-def finished_run(run_bundle, small, tmp_path, capsys):
-    run_bundle(**small, output_dir=str(tmp_path / "run"))
-    return tmp_path / "run", capsys.readouterr().out
+def finished_run(one_run, tmp_path):
+    """The folder of a finished run that a test may change."""
+    shutil.copytree(one_run[0], tmp_path / "run")
+    return tmp_path / "run"
 
 
-def test_trains_distils_judges_and_reports(finished_run, run_bundle, small):
-    output_dir, printed = finished_run
+def test_trains_distils_judges_and_reports(one_run, finished_run, run_bundle, small):
+    output_dir, printed = one_run
     for name in ["members/member_0/model.pt", "members/member_1/model.pt", "report/index.html"]:
         assert (output_dir / name).is_file()
     metrics = json.loads((output_dir / "report" / "metrics.json").read_text())
@@ -35,8 +48,9 @@ def test_trains_distils_judges_and_reports(finished_run, run_bundle, small):
     )
     assert list(metrics["methods"]) == METHODS
     for method in metrics["methods"].values():
-        assert {"dice", "mcc", "ece", "brier", "nll"} <= set(method)
-        assert set(method["nll"]) == {"mean", "std"}
+        assert {"dice", "mcc", "ece", "brier", "nll", "aurc", "disagreement_auroc"} <= set(method)
+        assert {"mean", "std"} <= set(method["nll"])
+        assert all(value is not None for value in method["cost"].values())
     with (output_dir / "report" / "cases.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * len(METHODS)
@@ -50,11 +64,15 @@ def test_trains_distils_judges_and_reports(finished_run, run_bundle, small):
         assert (output_dir / name).is_file()
 
     # The same command once more has nothing to train.
+    output_dir = finished_run
     before = {path: path.stat().st_mtime_ns for path in output_dir.rglob("*.pt")}
     labels = {path: path.stat().st_mtime_ns for path in output_dir.rglob("*.npy")}
     run_bundle(**small, output_dir=str(output_dir))
     assert {path: path.stat().st_mtime_ns for path in output_dir.rglob("*.pt")} == before
     assert {path: path.stat().st_mtime_ns for path in output_dir.rglob("*.npy")} == labels
+    again = json.loads((output_dir / "report" / "metrics.json").read_text())
+    for name in METHODS:
+        assert again["methods"][name]["nll"] == metrics["methods"][name]["nll"]
 
     # The configuration it wrote can be run as it is.
     config = json.loads((output_dir / "config.json").read_text())
@@ -63,17 +81,90 @@ def test_trains_distils_judges_and_reports(finished_run, run_bundle, small):
 
 
 def test_single_is_the_mean_of_the_members_and_the_ensemble_their_mean_forecast(finished_run):
-    output_dir, _ = finished_run
+    output_dir = finished_run
     metrics = json.loads((output_dir / "report" / "metrics.json").read_text())["methods"]
     # The Brier score is convex: a mean forecast scores no worse than the forecasts' mean score.
     assert metrics["deep_ensemble"]["brier"]["mean"] <= metrics["single"]["brier"]["mean"] + 1e-9
     assert metrics["deep_ensemble"]["parameters"] == 2 * metrics["single"]["parameters"]
 
 
+def test_each_predictor_costs_what_it_is_made_of(one_run):
+    metrics = json.loads((one_run[0] / "report" / "metrics.json").read_text())["methods"]
+    once = metrics["single"]["cost"]["multiply_adds"]
+    passes = {"single": 1, "test_time_augmentation": 4, "mc_dropout": 10, "deep_ensemble": 2}
+    for name, number in passes.items():
+        assert metrics[name]["cost"]["num_passes"] == number
+        assert metrics[name]["cost"]["multiply_adds"] == number * once
+    seconds = {name: method["cost"]["training_seconds"] for name, method in metrics.items()}
+    assert seconds["deep_ensemble"] == pytest.approx(2 * seconds["single"])
+    assert seconds["student"] > seconds["deep_ensemble"]
+
+
+def test_a_temperature_changes_confidence_and_not_the_segmentation(one_run):
+    output_dir = one_run[0]
+    metrics = json.loads((output_dir / "report" / "metrics.json").read_text())["methods"]
+    fitted = json.loads((output_dir / "temperatures.json").read_text())["temperatures"]
+    assert [len(fitted[name]) for name in ("single", "deep_ensemble", "student")] == [2, 1, 1]
+    for name in ("single", "deep_ensemble", "student"):
+        assert metrics[f"{name}_temperature"]["dice"] == metrics[name]["dice"]
+    assert metrics["student_temperature"]["nll"] != metrics["student"]["nll"]
+
+
+def test_without_dropout_there_is_no_dropout_network(finished_run, run_bundle, small, tmp_path):
+    settings = {**small, "members_dir": str(finished_run / "members"), "dropout": 0}
+    run_bundle(**settings, output_dir=str(tmp_path / "plain"))
+    metrics = json.loads((tmp_path / "plain" / "report" / "metrics.json").read_text())
+    assert list(metrics["methods"]) == [name for name in METHODS if name != "mc_dropout"]
+    assert not (tmp_path / "plain" / "dropout").exists()
+
+
+def test_finished_run_is_judged_on_worse_and_worse_images(finished_run, run_bundle, small):
+    settings = {key: small[key] for key in ("dataset_dir", "manifest", "patch_size", "device")}
+    shift = {"evaluate::shift_kinds": ["darkness"], "evaluate::shift_strengths": [2, 5]}
+    files = ("train.json", "evaluate.json", "shift.json")
+    run_bundle("run", files, **settings, **shift, output_dir=str(finished_run))
+    folder = finished_run / "evaluation" / "fundus_phantom_test_shift"
+    nll = {}
+    for name in ("clean", "darkness_2", "darkness_5"):
+        metrics = json.loads((folder / name / "metrics.json").read_text())
+        nll[name] = metrics["methods"]["student"]["nll"]["mean"]
+    clean = json.loads((finished_run / "report" / "metrics.json").read_text())
+    assert nll["clean"] == clean["methods"]["student"]["nll"]["mean"]
+    assert len(set(nll.values())) == 3
+    assert metrics["shift"] == {"kind": "darkness", "strength": 5}
+    page = (folder / "index.html").read_text()
+    assert "darkness" in page
+
+    # Once more finds the reports there.
+    before = (folder / "darkness_2" / "metrics.json").stat().st_mtime_ns
+    run_bundle("run", files, **settings, **shift, output_dir=str(finished_run))
+    assert (folder / "darkness_2" / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_a_predictor_of_ones_own_is_judged_beside_the_others(finished_run, run_bundle, small):
+    settings = {key: small[key] for key in ("dataset_dir", "manifest", "patch_size", "device")}
+    own = {
+        "_target_": "medkd.predictors.TestTimeAugmentationPredictor",
+        "predictor": "@predictors::student",
+        "transpose_axes": [0, 1],
+    }
+    run_bundle(
+        "run",
+        ("train.json", "evaluate.json"),
+        **settings,
+        output_dir=str(finished_run),
+        **{"predictors::student_turned": own},
+    )
+    report = finished_run / "evaluation" / "fundus_phantom_test" / "metrics.json"
+    methods = json.loads(report.read_text())["methods"]
+    assert list(methods) == [*METHODS, "student_turned"]
+    assert methods["student_turned"]["cost"]["num_passes"] == 8
+
+
 def test_finished_run_is_evaluated_on_another_data_set(finished_run, run_bundle, tmp_path):
     from medkd.data import fundus_phantom
 
-    output_dir, _ = finished_run
+    output_dir = finished_run
     other = tmp_path / "other"
     manifest = fundus_phantom(
         other, image_size=64, num_train=1, num_validation=1, num_test=1, seed=5
@@ -96,7 +187,7 @@ def test_finished_run_is_evaluated_on_another_data_set(finished_run, run_bundle,
 
 
 def test_folder_of_images_is_segmented(finished_run, run_bundle, phantom_dir):
-    output_dir, _ = finished_run
+    output_dir = finished_run
     run_bundle(
         "run",
         ("inference.json",),
@@ -122,7 +213,7 @@ def test_folder_of_images_is_segmented(finished_run, run_bundle, phantom_dir):
 
 
 def test_teacher_in_the_loop_needs_no_soft_labels(finished_run, run_bundle, small, tmp_path):
-    output_dir, _ = finished_run
+    output_dir = finished_run
     run_bundle(
         **small,
         output_dir=str(tmp_path / "online"),
@@ -136,7 +227,7 @@ def test_teacher_in_the_loop_needs_no_soft_labels(finished_run, run_bundle, smal
 def test_one_member_by_itself_is_the_member_of_the_whole_job(
     finished_run, run_bundle, small, tmp_path
 ):
-    output_dir, _ = finished_run
+    output_dir = finished_run
     single = {k: v for k, v in small.items() if k != "num_epochs"}
     run_bundle(
         files=("train.json", "member.json"), **single, output_dir=str(tmp_path / "one"), member=1
@@ -149,7 +240,7 @@ def test_one_member_by_itself_is_the_member_of_the_whole_job(
 def test_stale_soft_labels_are_written_again_with_a_reason(
     finished_run, run_bundle, small, tmp_path
 ):
-    output_dir, _ = finished_run
+    output_dir = finished_run
     run_bundle(
         **{**small, "temperature": 3.0},
         output_dir=str(tmp_path / "warmer"),
@@ -164,7 +255,7 @@ def test_removed_folder_is_trained_again_and_not_taken_from_the_old_weights(
     finished_run, run_bundle, small
 ):
     """What the refusal of other settings tells its reader to do."""
-    output_dir, _ = finished_run
+    output_dir = finished_run
     model_file = output_dir / "models" / "model.pt"
     before = torch.load(model_file, weights_only=True)
     shutil.rmtree(output_dir / "student")
