@@ -30,13 +30,15 @@ def top_label(probs: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: if a confidence is no probability.
     """
-    confidence = probs.amax(dim=0)
+    # Class by class: no operation is so large that torch starts its threads for it, and `argmax`
+    # over the short axis of classes takes ten times as long as all of this. Results as numbers, not
+    # as bool, and of one dtype are what is fast on a CPU.
+    confidence = probs[0].clone()
+    predicted = torch.zeros_like(confidence, dtype=torch.float32)
+    above = torch.empty_like(predicted)
+    for index in range(1, probs.shape[0]):
+        torch.gt(probs[index], confidence, out=above)
+        torch.maximum(predicted, above.mul_(index), out=predicted)
+        torch.maximum(confidence, probs[index], out=confidence)
     check_probabilities(confidence, "highest class values")
-    # `argmax` over the short axis of classes takes ten times as long as all of this on a CPU, and
-    # boolean results twice as long. Each top class is marked with its distance to C, the others
-    # with zero: the greatest mark is that of the lowest top index.
-    marks = torch.eq(probs, confidence, out=torch.empty_like(probs, dtype=torch.float32))
-    num_classes = probs.shape[0]
-    distance = torch.arange(num_classes, 0, -1, dtype=torch.float32, device=probs.device)
-    top_mark = marks.mul_(distance.unsqueeze(1)).amax(dim=0)
-    return confidence, top_mark.add_(label.float()).eq_(num_classes)
+    return confidence, torch.eq(predicted, label.float(), out=predicted)

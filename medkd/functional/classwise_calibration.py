@@ -234,8 +234,8 @@ def _bins_of(
     sums = [BinSums(num_bins) for _ in range(num_classes)]
     squared_error = torch.zeros(num_classes, dtype=torch.float64)
     for probs, label in chunks:
-        check_probabilities(probs, "values")
         for index in range(num_classes):
+            check_probabilities(probs[index], "values")
             values, positive = probs[index].double(), (label == index).double()
             sums[index].add(values, positive)
             squared_error[index] += (values - positive).square_().sum().cpu()

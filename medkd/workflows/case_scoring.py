@@ -49,11 +49,19 @@ _MAIN_REGION = "field of view"
 
 @dataclass(frozen=True)
 class CaseScores:
-    """The scores of one case by metric id, and the bins of its regions for the figures."""
+    """What one prediction of one case is worth.
+
+    Attributes:
+        scores: by metric id.
+        reliability: bins by region.
+        errors: counts by ranked uncertainty, by region.
+        seconds: how long the prediction took.
+    """
 
     scores: dict[str, float]
     reliability: dict[str, ReliabilityBins]
     errors: dict[str, ErrorBins]
+    seconds: float
 
 
 def score_case(
@@ -98,7 +106,7 @@ def score_case(
     scores |= _ranking_scores(errors)
     scores |= _disagreement_scores(uncertainty, case, maximum=math.log(probs.shape[1]))
     scores |= _uncertainty_scores(uncertainty, prediction, pred_label, label, case.mask)
-    return CaseScores(scores, reliability, {_MAIN_REGION: errors})
+    return CaseScores(scores, reliability, {_MAIN_REGION: errors}, prediction.seconds)
 
 
 def _certain_background(probs: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from medkd.predictors import measure_cost
 from medkd.workflows.case_scoring import CaseScores, score_case
-from medkd.workflows.prediction import predict
+from medkd.workflows.prediction import predict, tempered
 from medkd.workflows.prepared_case import prepare_case
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from medkd.predictors import Predictor, PredictorCost
     from medkd.workflows.prepared_case import PreparedCase
 
-__all__ = ["MethodScores", "evaluate_cases"]
+__all__ = ["TEMPERATURE_ENDING", "MethodScores", "evaluate_cases"]
+
+TEMPERATURE_ENDING = "_temperature"
+"""What the name of a method ends in that is judged with a fitted temperature."""
 
 _Bins = TypeVar("_Bins", "ReliabilityBins", "ErrorBins")
 
@@ -44,13 +47,13 @@ class MethodScores:
     errors: dict[str, ErrorBins] = field(default_factory=dict)
     cost: PredictorCost | None = None
 
-    def add(self, case_id: str, scored: Sequence[CaseScores], seconds: float) -> None:
+    def add(self, case_id: str, scored: Sequence[CaseScores]) -> None:
         """Add a case, scored once for each of the predictors that the method is the mean of."""
         metrics = scored[0].scores
         self.scores[case_id] = {
             name: sum(one.scores[name] for one in scored) / len(scored) for name in metrics
         }
-        self.seconds[case_id] = seconds
+        self.seconds[case_id] = sum(one.seconds for one in scored) / len(scored)
         for one in scored:
             _pool(self.reliability, one.reliability)
             _pool(self.errors, one.errors)
@@ -61,6 +64,7 @@ def evaluate_cases(
     *,
     transform: Callable[..., Any],
     methods: Mapping[str, Sequence[Predictor]],
+    temperatures: Mapping[str, Sequence[float]],
     class_names: Sequence[str],
     device: str | torch.device,
     description: str = "evaluation",
@@ -72,39 +76,53 @@ def evaluate_cases(
         transform: the deterministic transforms.
         methods: names to the predictors that each is the mean of. One, as a rule; ``single`` is
             what one network is worth, so each member is scored for itself and the scores averaged.
+        temperatures: method name to a temperature for each of its predictors, for those that are
+            judged with one, too.
         class_names: by class index, the background first.
         device: where to compute.
         description: of the progress bar.
 
     Returns:
-        The scores by method, in the order of ``methods``.
+        The scores by method, in the order of ``methods``; behind one with temperatures the same
+        with them, ``<name>_temperature``.
     """
-    results = {name: MethodScores() for name in methods}
+    results: dict[str, MethodScores] = {}
+    for name in methods:
+        results[name] = MethodScores()
+        if name in temperatures:
+            results[f"{name}{TEMPERATURE_ENDING}"] = MethodScores()
     with tqdm(total=len(items) * len(methods), desc=description, unit="prediction") as progress:
         for number, item in enumerate(items):
             case = prepare_case(item, transform, device)
             for name, predictors in methods.items():
                 progress.set_postfix_str(f"{case.case_id}, {name.replace('_', ' ')}")
-                if number == 0:
-                    # It also pays, once, for memory and kernels that later predictions reuse.
-                    results[name].cost = measure_cost(predictors[0], case.image)
-                _score(results[name], case, predictors, class_names)
+                # It also pays, once, for memory and kernels that later predictions reuse.
+                cost = measure_cost(predictors[0], case.image) if number == 0 else None
+                scored = _score(case, predictors, temperatures.get(name, ()), class_names)
+                for ending, found in scored.items():
+                    method = results[f"{name}{ending}"]
+                    method.add(case.case_id, found)
+                    method.cost = cost or method.cost
                 progress.update()
     return results
 
 
 def _score(
-    method: MethodScores,
     case: PreparedCase,
     predictors: Sequence[Predictor],
+    temperatures: Sequence[float],
     class_names: Sequence[str],
-) -> None:
-    scored, seconds = [], 0.0
-    for predictor in predictors:
-        prediction = predict(predictor, case.image)
-        seconds += prediction.seconds / len(predictors)
-        scored.append(score_case(prediction, case, class_names=class_names))
-    method.add(case.case_id, scored, seconds)
+) -> dict[str, list[CaseScores]]:
+    """By the ending of the method's name: the scores of each predictor, and with a temperature."""
+    scored: dict[str, list[CaseScores]] = {}
+    for number, predictor in enumerate(predictors):
+        predictions = {"": predict(predictor, case.image)}
+        if temperatures:
+            predictions[TEMPERATURE_ENDING] = tempered(predictions[""], temperatures[number])
+        for ending, prediction in predictions.items():
+            found = score_case(prediction, case, class_names=class_names)
+            scored.setdefault(ending, []).append(found)
+    return scored
 
 
 def _pool(pooled: dict[str, _Bins], bins: Mapping[str, _Bins]) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from medkd.functional import entropy
+from medkd.functional import entropy, tempered_probs
 
 if TYPE_CHECKING:
     from medkd.predictors import Predictor
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["Prediction", "predict", "tempered"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,30 @@ def predict(predictor: Predictor, image: torch.Tensor) -> Prediction:
     if probs is None or expected_entropy is None:
         raise RuntimeError(f"Expected {type(predictor).__name__} to have a member, but got none.")
     return Prediction(probs / num_members, expected_entropy / num_members, num_members, seconds)
+
+
+def tempered(prediction: Prediction, temperature: float) -> Prediction:
+    """The same prediction at a temperature, as :class:`medkd.predictors.TemperaturePredictor` says.
+
+    Nothing is predicted again.
+
+    Args:
+        prediction: pooled members.
+        temperature: above zero.
+
+    Returns:
+        A prediction of one member, which took as long and the tempering.
+    """
+    start = _now(prediction.probs.device)
+    probs = tempered_probs(prediction.probs, temperature)
+    seconds = _now(probs.device) - start
+    return replace(
+        prediction,
+        probs=probs,
+        expected_entropy=entropy(probs),
+        num_members=1,
+        seconds=prediction.seconds + seconds,
+    )
 
 
 def _now(device: torch.device) -> float:

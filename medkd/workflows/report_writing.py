@@ -21,9 +21,9 @@ from medkd.reports import (
     write_report,
 )
 from medkd.workflows.case_pictures import pictures_of
-from medkd.workflows.evaluation import evaluate_cases
+from medkd.workflows.evaluation import TEMPERATURE_ENDING, evaluate_cases
 from medkd.workflows.predictor_table import predictors_by_method
-from medkd.workflows.temperature_fitting import with_temperatures
+from medkd.workflows.temperature_fitting import read_temperatures
 from medkd.workflows.training_time import read_histories, training_seconds
 
 if TYPE_CHECKING:
@@ -92,13 +92,14 @@ def evaluate_run(
         ValueError: if weights do not fit their network, or a case cannot be used.
     """
     weights = [*member_weights_sha256(members_dir, num_members), sha256_of(model_file)]
-    methods = with_temperatures(predictors_by_method(predictors), temperatures_file, weights)
+    methods = predictors_by_method(predictors)
     transform = Compose(list(transforms))
     name = dataset if shift is None else f"{dataset} {shift[0]} {shift[1]}"
     scored = evaluate_cases(
         cases,
         transform=transform,
         methods=methods,
+        temperatures=read_temperatures(temperatures_file, weights),
         class_names=class_names,
         device=device,
         description=f"evaluation on {name}",
@@ -108,8 +109,8 @@ def evaluate_run(
         dataset=name,
         split=split,
         methods=[
-            _result(method, scored[method], predictors, histories, failure_dice)
-            for method, predictors in methods.items()
+            _result(method, scores, methods[_base(method)][0], histories, failure_dice=failure_dice)
+            for method, scores in scored.items()
         ],
         class_names=class_names,
         settings={key: str(value) for key, value in settings.items()},
@@ -125,15 +126,16 @@ def evaluate_run(
 def _result(
     name: str,
     method: MethodScores,
-    predictors: Sequence[Predictor],
+    predictor: Predictor,
     histories: Mapping[str, Sequence[Mapping[str, float]]],
+    *,
     failure_dice: float,
 ) -> MethodResult:
     cost = method.cost
     return MethodResult(
         name=name,
         title=_title(name),
-        num_parameters=predictors[0].num_parameters,
+        num_parameters=predictor.num_parameters,
         seconds_per_case=method.seconds,
         scores=method.scores,
         reliability=method.reliability,
@@ -142,14 +144,19 @@ def _result(
         cost=MethodCost(
             multiply_adds=None if cost is None else cost.multiply_adds,
             peak_memory_bytes=None if cost is None else cost.peak_memory_bytes,
-            training_seconds=training_seconds(name, histories),
-            num_passes=predictors[0].num_passes,
+            training_seconds=training_seconds(_base(name), histories),
+            num_passes=predictor.num_passes,
         ),
     )
 
 
+def _base(method: str) -> str:
+    """The method whose predictors a method has: its own, or those without their temperature."""
+    return method.removesuffix(TEMPERATURE_ENDING)
+
+
 def _title(name: str) -> str:
-    base = name.removesuffix("_temperature")
+    base = _base(name)
     title = _TITLES.get(base, base.replace("_", " "))
     return title if base == name else f"{title} + temperature"
 

@@ -13,7 +13,6 @@ from tqdm import tqdm
 from medkd.ensembles import member_weights_sha256
 from medkd.files import atomic_write, sha256_of
 from medkd.functional import fit_temperature
-from medkd.predictors import TemperaturePredictor
 from medkd.workflows.prediction import predict
 from medkd.workflows.predictor_table import predictors_by_method
 from medkd.workflows.prepared_case import prepare_case
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from medkd.predictors import Predictor
 
-__all__ = ["fit_temperatures", "with_temperatures"]
+__all__ = ["fit_temperatures", "read_temperatures"]
 
 _log = logging.getLogger(__name__)
 
@@ -80,32 +79,24 @@ def fit_temperatures(
         json.dump({"weights": weights, "temperatures": temperatures}, stream, indent=1)
 
 
-def with_temperatures(
-    methods: Mapping[str, Sequence[Predictor]], file: str | Path, weights: Sequence[str]
-) -> dict[str, Sequence[Predictor]]:
-    """Methods, and behind each one that has a fitted temperature the same with it.
+def read_temperatures(file: str | Path, weights: Sequence[str]) -> dict[str, list[float]]:
+    """The temperatures of these networks.
 
     Args:
-        methods: names to predictors.
         file: what :func:`fit_temperatures` wrote.
         weights: what identifies the networks.
 
     Returns:
-        The methods, ``<name>_temperature`` added. Temperatures of other networks are left out, and
-        the log says so.
+        Method name to one temperature for each of its predictors. Temperatures of other networks
+        are left out, and the log says so.
     """
     path = Path(file)
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if known.get("weights") != list(weights):
         _log.warning("No temperatures of these networks in %s: shown without them.", path)
-        return dict(methods)
-    result: dict[str, Sequence[Predictor]] = {}
-    for name, predictors in methods.items():
-        result[name] = predictors
-        if name in known["temperatures"]:
-            fitted = zip(predictors, known["temperatures"][name], strict=True)
-            result[f"{name}_temperature"] = [TemperaturePredictor(p, t) for p, t in fitted]
-    return result
+        return {}
+    temperatures: dict[str, list[float]] = known["temperatures"]
+    return temperatures
 
 
 def _check_names(names: Sequence[str], methods: Mapping[str, Any]) -> None:

@@ -45,19 +45,18 @@ def training_seconds(
     A student needs its ensemble first; test-time augmentation needs one member.
 
     Args:
-        method: the method's name; ``_temperature`` at its end changes nothing.
+        method: the method's name.
         histories: of :func:`read_histories`.
 
     Returns:
         The sum over the networks; ``None`` if one left no times.
     """
-    base = method.removesuffix("_temperature")
     members = [name for name in histories if name.startswith("member ")]
-    if base == "deep_ensemble":
+    if method == "deep_ensemble":
         return _total(members, histories)
-    if base == "student":
+    if method == "student":
         return _total([*members, _STUDENT], histories)
-    if base == "mc_dropout":
+    if method == "mc_dropout":
         return _total([_DROPOUT], histories)
     total = _total(members, histories)
     return None if total is None else total / len(members)

@@ -15,7 +15,7 @@ from medkd.workflows.prepared_case import prepare_case
 CLASS_NAMES = ("background", "vessel")
 
 
-def evaluate(items, members, student, inferer=None):
+def evaluate(items, members, student, inferer=None, temperatures=None):
     inferer = inferer or SimpleInferer()
     methods = {
         "single": single_networks(members, inferer),
@@ -23,7 +23,12 @@ def evaluate(items, members, student, inferer=None):
         "student": [NetworkPredictor([student], inferer)],
     }
     return evaluate_cases(
-        items, transform=dict, methods=methods, class_names=CLASS_NAMES, device="cpu"
+        items,
+        transform=dict,
+        methods=methods,
+        temperatures=temperatures or {},
+        class_names=CLASS_NAMES,
+        device="cpu",
     )
 
 
@@ -70,6 +75,27 @@ def test_bins_are_pooled_over_members_and_cases(items, spatial, says):
     assert all(result.reliability.keys() == REGION_ENDINGS.keys() for result in results.values())
     errors = results["single"].errors["field of view"]
     assert (int(errors.right.sum()), int(errors.wrong.sum())) == (4 * pixels, 0)
+
+
+def test_with_temperatures_is_what_the_predictor_with_a_temperature_says(items, says):
+    # At a temperature of 2 the odds of 9 are 3.
+    temperatures = {"single": [2.0, 1.0], "student": [2.0]}
+    results = evaluate(items, [says(0.9), says(0.7)], says(0.9), temperatures=temperatures)
+    assert list(results) == [
+        "single",
+        "single_temperature",
+        "deep_ensemble",
+        "student",
+        "student_temperature",
+    ]
+    for case_id in ("eye_1", "eye_2"):
+        assert results["student"].scores[case_id]["ece"] == pytest.approx(0.1, rel=1e-5)
+        assert results["student_temperature"].scores[case_id]["ece"] == pytest.approx(0.25)
+        single = results["single_temperature"].scores[case_id]["ece"]
+        assert single == pytest.approx((0.25 + 0.3) / 2)
+        seconds = [results[f"student{end}"].seconds[case_id] for end in ("", "_temperature")]
+        assert seconds[0] < seconds[1]
+    assert results["student_temperature"].cost == results["student"].cost
 
 
 def test_every_method_has_its_cost(items, says):

@@ -5,8 +5,8 @@ import torch
 from monai.inferers import SimpleInferer
 
 from medkd.functional import entropy, expected_entropy
-from medkd.predictors import NetworkPredictor
-from medkd.workflows.prediction import predict
+from medkd.predictors import NetworkPredictor, TemperaturePredictor
+from medkd.workflows.prediction import predict, tempered
 
 
 @pytest.fixture
@@ -28,6 +28,18 @@ def test_of_one_member_is_what_it_says(says, image):
     prediction = predict(predictor, image)
     assert torch.equal(prediction.probs, predictor(image)[0])
     torch.testing.assert_close(prediction.expected_entropy, entropy(prediction.probs))
+
+
+def test_tempered_is_what_the_predictor_with_a_temperature_says(says, image):
+    ensemble = NetworkPredictor([says(0.9), says(0.6)], SimpleInferer())
+    prediction = predict(ensemble, image)
+    before = prediction.probs.clone()
+    found = tempered(prediction, 1.7)
+    expected = predict(TemperaturePredictor(ensemble, 1.7), image)
+    torch.testing.assert_close(found.probs, expected.probs)
+    torch.testing.assert_close(found.expected_entropy, expected.expected_entropy)
+    assert found.num_members == expected.num_members == 1
+    assert torch.equal(prediction.probs, before)
 
 
 def test_takes_the_time_of_its_members_alone(says, image, monkeypatch):

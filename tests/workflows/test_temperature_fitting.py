@@ -9,8 +9,8 @@ import torch
 from monai.inferers import SimpleInferer
 from torch import nn
 
-from medkd.predictors import NetworkPredictor, TemperaturePredictor
-from medkd.workflows.temperature_fitting import fit_temperatures, with_temperatures
+from medkd.predictors import NetworkPredictor
+from medkd.workflows.temperature_fitting import fit_temperatures, read_temperatures
 
 NETWORK_FILES = ["members/member_0/model.pt", "models/model.pt"]
 
@@ -75,18 +75,7 @@ def weights_of(file):
 
 def test_finds_the_temperature_that_is_honest(run_dir, networks, predictors, cases):
     file = fit(run_dir, networks, predictors, cases)
-    assert json.loads(file.read_text())["temperatures"]["student"] == [pytest.approx(2.0)]
-
-
-def test_a_method_is_followed_by_itself_with_its_temperature(run_dir, networks, predictors, cases):
-    file = fit(run_dir, networks, predictors, cases)
-    methods = {"other": [object()], "student": [predictors["student"]]}
-    scaled = with_temperatures(methods, file, weights_of(file))
-    assert list(scaled) == ["other", "student", "student_temperature"]
-    (predictor,) = scaled["student_temperature"]
-    assert isinstance(predictor, TemperaturePredictor)
-    probs = predictor(cases[0]["image"][None])
-    assert probs.max().item() == pytest.approx(0.75)
+    assert read_temperatures(file, weights_of(file)) == {"student": [pytest.approx(2.0)]}
 
 
 def test_fits_once(run_dir, networks, predictors, cases):
@@ -108,7 +97,7 @@ def test_shows_none_of_other_networks_and_says_so(tmp_path, content, caplog):
     if content is not None:
         file.write_text(json.dumps(content))
     with caplog.at_level(logging.WARNING):
-        assert list(with_temperatures({"student": [object()]}, file, ["mine"])) == ["student"]
+        assert read_temperatures(file, ["mine"]) == {}
     assert "No temperatures of these networks" in caplog.text
 
 

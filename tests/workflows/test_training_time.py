@@ -16,11 +16,9 @@ HISTORIES = {
     ("method", "seconds"),
     [
         ("single", 40.0),
-        ("single_temperature", 40.0),
         ("test_time_augmentation", 40.0),
         ("mc_dropout", 7.0),
         ("deep_ensemble", 80.0),
-        ("deep_ensemble_temperature", 80.0),
         ("student", 180.0),  # its teacher had to be trained first
     ],
 )
