@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,11 +27,10 @@ class BinSums:
     """
 
     def __init__(self, num_bins: int) -> None:
-        self.num_bins = num_bins
-        # Rows for the product rounded up, from that of zero to that of the highest value allowed.
-        self._num_rows = math.ceil(num_bins * (1 + _TOLERANCE)) + 1
-        self._count = torch.zeros(2 * self._num_rows, dtype=torch.int64)
-        self._total = torch.zeros(2 * self._num_rows, dtype=torch.float64)
+        self._num_bins = num_bins
+        # By outcome, then by how many bins there are above a value's: K of them above zero.
+        self._count = torch.zeros(2 * (num_bins + 1), dtype=torch.int64)
+        self._total = torch.zeros(2 * (num_bins + 1), dtype=torch.float64)
 
     def add(self, values: Tensor, positive: Tensor) -> None:
         """Add a chunk.
@@ -43,25 +41,26 @@ class BinSums:
             positive: whether what they announce came true, float64 ``(voxels,)`` of zeros and ones;
                 of the dtype of the values, because mixed dtypes cost several times more.
         """
-        row = (values * self.num_bins).ceil_()
-        index = torch.add(positive, row, alpha=2, out=row).long()
-        self._count += torch.bincount(index, minlength=2 * self._num_rows).cpu()
-        self._total += torch.bincount(index, values, minlength=2 * self._num_rows).cpu()
+        num_bins = self._num_bins
+        # The number of bins above, before it is cut to a whole one: cutting is free with the
+        # conversion to integers, where rounding up is an operation that starts torch's threads.
+        above = torch.add(values.new_tensor(num_bins), values, alpha=-num_bins).clamp_min_(0)
+        index = above.add_(positive, alpha=num_bins + 1).long()
+        self._count += torch.bincount(index, minlength=len(self._count)).cpu()
+        self._total += torch.bincount(index, values, minlength=len(self._total)).cpu()
 
     def count(self) -> Tensor:
         """Voxels that are not positive and that are, int64 ``(K, 2)`` on the CPU."""
-        return self._rows_to_bins(self._count)
+        return self._by_bin(self._count)
 
     def total(self) -> Tensor:
         """Sums of the values, float64 ``(K,)`` on the CPU."""
-        return self._rows_to_bins(self._total).sum(dim=1)
+        return self._by_bin(self._total).sum(dim=1)
 
-    def _rows_to_bins(self, sums: Tensor) -> Tensor:
-        rows = sums.view(self._num_rows, 2)
-        bins = rows[1 : self.num_bins + 1].clone()
-        bins[0] += rows[0]
-        bins[-1] += rows[self.num_bins + 1 :].sum(dim=0)
-        return bins
+    def _by_bin(self, sums: Tensor) -> Tensor:
+        upper_edges = sums.view(2, self._num_bins + 1).flip(1).T.contiguous()  # 0, 1/K ... 1
+        upper_edges[1] += upper_edges[0]
+        return upper_edges[1:]
 
 
 def check_probabilities(values: Tensor, description: str) -> None:

@@ -23,7 +23,7 @@ _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.05, 20.0
 _MAX_STEPS = 100  # Newton takes about six; bisection alone would take thirty
 _TOLERANCE = 1e-10  # of the inverse temperature, relative
 _FLAT = 1e-12  # nats: a slope that is rounding alone
-_CHUNK = 1 << 16  # voxels, as elsewhere: float64 copies of more leave the cache
+_CHUNK = 1 << 20  # voxels: few enough for memory, many enough for all of torch's threads
 # Stands for the logarithm of zero: its exponential is zero at every temperature, and zero times it
 # is not NaN.
 _LOG_ZERO = -1e5
@@ -130,10 +130,12 @@ def fit_temperature(
     generator = torch.Generator().manual_seed(seed)
     log_ratios = []
     for case in cases:
-        parts = [_log_ratios(*part) for part in _drawn(*case, max_voxels_per_case, generator)]
-        del case  # before the next one is loaded
+        parts = list(_drawn(*case, max_voxels_per_case, generator))
         if parts:
-            log_ratios.append(torch.cat(parts, dim=1))
+            probs, labels = zip(*parts, strict=True)
+            log_ratios.append(_log_ratios(torch.cat(probs, dim=1), torch.cat(labels)))
+            del probs, labels
+        del case, parts  # before the next one is loaded
     if not log_ratios:
         raise ValueError("Expected `cases` to have at least one valid voxel, but got none.")
     numbers = sorted({part.shape[0] for part in log_ratios})

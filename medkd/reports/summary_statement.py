@@ -19,11 +19,12 @@ _FEW_CASES = 20
 
 
 def summary_statement(results: EvaluationResults) -> list[str]:
-    """A paragraph for each student (each method whose name begins with ``student``).
+    """A paragraph for each student: each method whose name begins with ``student``.
 
     It compares the student with the methods ``deep_ensemble`` and ``single``, as far as they are
     there: Dice case by case, ECE and NLL, time and parameters. Then it says how far the numbers
-    carry. Better and worse are worded alike.
+    carry. Better and worse are worded alike. Students with a fitted temperature are left to the
+    tables, for all but their calibration is said already.
 
     Args:
         results: what to put into words.
@@ -33,7 +34,11 @@ def summary_statement(results: EvaluationResults) -> list[str]:
         the one that says how far the numbers carry.
     """
     references = [method for name in _REFERENCES if (method := results.method(name)) is not None]
-    students = [method for method in results.methods if method.name.startswith("student")]
+    students = [
+        method
+        for method in results.methods
+        if method.name.startswith("student") and not method.name.endswith("_temperature")
+    ]
     paragraphs = [_compared(results, student, references) for student in students if references]
     return [*paragraphs, _caution(results)]
 

@@ -85,7 +85,8 @@ def curve_names(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> list[
     for rows in histories.values():
         for row in rows:
             found.update((name, None) for name, value in row.items() if math.isfinite(value))
-    found.pop("epoch", None)
+    for name in ("epoch", "seconds"):  # what a row is of, and what it cost: no curves
+        found.pop(name, None)
     return sorted(found, key=_rank)
 
 

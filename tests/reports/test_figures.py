@@ -124,7 +124,16 @@ class TestTrainingCurves:
         assert needs_logarithm(histories, quantity) is expected
 
     def test_orders_quantities_and_drops_those_without_a_value(self):
-        rows = [{"epoch": 1, "learning_rate": 1.0, "val_dice": 0.5, "kl": 1.0, "x": math.nan}]
+        rows = [
+            {
+                "epoch": 1,
+                "learning_rate": 1.0,
+                "val_dice": 0.5,
+                "kl": 1.0,
+                "x": math.nan,
+                "seconds": 2,
+            }
+        ]
         assert curve_names({"student": [*rows, {"loss": 1.0}]}) == [
             "loss",
             "kl",
