@@ -98,7 +98,7 @@ def _map_chunks(maps: Sequence[Tensor], mask: Tensor | None) -> Iterator[tuple[T
         chunk = tuple(one[part] for one in maps)
         if mask is not None:
             valid = mask[part].nonzero().squeeze(1)
-            chunk = tuple(one[valid] for one in chunk)
+            chunk = tuple(one.index_select(0, valid) for one in chunk)
         if chunk[0].numel() > 0:
             yield chunk
 
@@ -121,7 +121,7 @@ def _chunks(
         if mask is not None:
             valid = mask[part].nonzero().squeeze(1)
             chunk_values = _selected(chunk_values, valid)
-            chunk_label = chunk_label[valid]
+            chunk_label = chunk_label.index_select(0, valid)
         if chunk_label.numel() > 0:
             yield chunk_values, _class_index(chunk_label, num_classes, "label")
 

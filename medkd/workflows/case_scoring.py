@@ -44,7 +44,7 @@ __all__ = ["BAND_RADIUS", "CaseScores", "score_case"]
 BAND_RADIUS = 3
 """Half the width of the band round the label's edge, in pixels."""
 
-_MAIN_REGION = "field of view"
+_REGION_METRICS = ("ece", "brier", "nll")
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def score_case(
     """Score one prediction.
 
     ``ece``, ``brier`` and ``nll`` come for each region, with the endings of
-    :data:`medkd.reports.REGION_ENDINGS`; everything else is of the field of view. Where nothing is
-    in view, prediction and label count as certain background.
+    :data:`medkd.reports.REGION_ENDINGS`; everything else is of the field of view. Among all pixels,
+    those out of view count as what is written for the user there: certain background, and right.
 
     Args:
         prediction: the pooled members.
@@ -81,70 +81,108 @@ def score_case(
     Returns:
         The scores.
     """
-    # As predictions are written for the user: certain background where nothing can be seen.
-    probs = torch.where(case.mask, prediction.probs, _certain_background(prediction.probs))
-    label = torch.where(case.mask, case.label, 0)
-    pred_label = probs.argmax(dim=1, keepdim=True)
-    scores = _segmentation_scores(pred_label, label, case.mask, class_names)
-    reliability = {}
-    masks = {
-        _MAIN_REGION: case.mask,
-        "all pixels": None,
-        "band": case.mask & label_band(case.label, radius=BAND_RADIUS),
+    view = _in_view(prediction, case)
+    pred_label = view.probs.argmax(dim=1, keepdim=True)
+    scores = _segmentation_scores(pred_label, view.label, class_names)
+    bins, band_bins = (reliability_bins(view.probs, view.label, mask=m) for m in (None, view.band))
+    scores |= _region_scores(bins, view, None, "")
+    scores |= _region_scores(band_bins, view, view.band, REGION_ENDINGS["band"])
+    share = view.label.numel() / case.label.numel()
+    everywhere = REGION_ENDINGS["all pixels"]
+    scores |= {f"{metric}{everywhere}": share * scores[metric] for metric in _REGION_METRICS}
+    reliability = {
+        "field of view": bins,
+        "all pixels": _with_certain(bins, case.label.numel() - view.label.numel()),
+        "band": band_bins,
     }
-    for region, ending in REGION_ENDINGS.items():
-        mask = masks[region]
-        reliability[region] = reliability_bins(probs, label, mask=mask)
-        scores[f"ece{ending}"] = float(expected_calibration_error(reliability[region]))
-        scores[f"brier{ending}"] = float(brier_score(probs, label, mask=mask))
-        scores[f"nll{ending}"] = float(negative_log_likelihood(probs, label, mask=mask))
-    scores |= _calibration_scores(probs, label, case.mask, reliability[_MAIN_REGION], class_names)
-    uncertainty = entropy(probs)
-    errors = error_bins(
-        uncertainty, pred_label, label, maximum=math.log(probs.shape[1]), mask=case.mask
-    )
+    scores |= _calibration_scores(view.probs, view.label, bins, class_names)
+    uncertainty = entropy(view.probs)
+    errors = error_bins(uncertainty, pred_label, view.label, maximum=math.log(len(class_names)))
     scores |= _ranking_scores(errors)
-    scores |= _disagreement_scores(uncertainty, case, maximum=math.log(probs.shape[1]))
-    scores |= _uncertainty_scores(uncertainty, prediction, pred_label, label, case.mask)
-    return CaseScores(scores, reliability, {_MAIN_REGION: errors}, prediction.seconds)
+    scores |= _disagreement_scores(uncertainty, view, maximum=math.log(len(class_names)))
+    scores |= _uncertainty_scores(uncertainty, prediction, pred_label, view)
+    return CaseScores(scores, reliability, {"field of view": errors}, prediction.seconds)
 
 
-def _certain_background(probs: torch.Tensor) -> torch.Tensor:
-    background = torch.zeros_like(probs)
-    background[:, 0] = 1.0
-    return background
+@dataclass(frozen=True)
+class _View:
+    """The pixels in view, taken out once: each tensor ``(1, ..., pixels)``."""
+
+    probs: torch.Tensor
+    label: torch.Tensor
+    band: torch.Tensor
+    expected_entropy: torch.Tensor
+    second_label: torch.Tensor | None
+
+
+def _in_view(prediction: Prediction, case: PreparedCase) -> _View:
+    pixels = case.mask.flatten().nonzero().squeeze(1)
+
+    def taken(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.flatten(2).index_select(2, pixels)
+
+    return _View(
+        probs=taken(prediction.probs),
+        label=taken(case.label),
+        band=taken(label_band(case.label, radius=BAND_RADIUS)),
+        expected_entropy=taken(prediction.expected_entropy),
+        second_label=None if case.second_label is None else taken(case.second_label),
+    )
+
+
+def _with_certain(bins: ReliabilityBins, num_pixels: int) -> ReliabilityBins:
+    """The bins with so many pixels more that are right and certain."""
+    count, correct, confidence_sum = (
+        values.clone() for values in (bins.count, bins.correct, bins.confidence_sum)
+    )
+    for values in (count, correct, confidence_sum):
+        values[:, -1] += num_pixels
+    return ReliabilityBins(count, correct, confidence_sum)
+
+
+def _region_scores(
+    bins: ReliabilityBins, view: _View, mask: torch.Tensor | None, ending: str
+) -> dict[str, float]:
+    found = (
+        expected_calibration_error(bins),
+        brier_score(view.probs, view.label, mask=mask),
+        negative_log_likelihood(view.probs, view.label, mask=mask),
+    )
+    return {
+        f"{metric}{ending}": float(value)
+        for metric, value in zip(_REGION_METRICS, found, strict=True)
+    }
 
 
 def _segmentation_scores(
-    pred_label: torch.Tensor, label: torch.Tensor, mask: torch.Tensor, class_names: Sequence[str]
+    pred_label: torch.Tensor, label: torch.Tensor, class_names: Sequence[str]
 ) -> dict[str, float]:
     num_classes = len(class_names)
-    mcc = matthews_correlation_in_mask(pred_label, label, num_classes=num_classes, mask=mask)
+    mcc = matthews_correlation_in_mask(pred_label, label, num_classes=num_classes)
     scores = {
-        "dice": float(dice_in_mask(pred_label, label, num_classes=num_classes, mask=mask)),
+        "dice": float(dice_in_mask(pred_label, label, num_classes=num_classes)),
         "mcc": float(mcc),
     }
     if num_classes > 2:
         for index, name in list(enumerate(class_names))[1:]:
             one, other = (pred_label == index).long(), (label == index).long()
-            scores[f"dice_{name}"] = float(dice_in_mask(one, other, num_classes=2, mask=mask))
+            scores[f"dice_{name}"] = float(dice_in_mask(one, other, num_classes=2))
     return scores
 
 
 def _calibration_scores(
     probs: torch.Tensor,
     label: torch.Tensor,
-    mask: torch.Tensor,
     bins: ReliabilityBins,
     class_names: Sequence[str],
 ) -> dict[str, float]:
-    by_class = classwise_bins(probs, label, mask=mask)
+    by_class = classwise_bins(probs, label)
     class_errors = classwise_calibration_error(by_class)[0]
     parts = brier_decomposition(by_class)
     scores = {
         "mce": float(maximum_calibration_error(bins)),
         "rms_calibration_error": float(root_mean_square_calibration_error(bins, debiased=True)),
-        "ace": float(adaptive_calibration_error(probs, label, mask=mask)),
+        "ace": float(adaptive_calibration_error(probs, label)),
         "classwise_ece": float(class_errors.mean()),
         "brier_calibration": float(parts.calibration),
         "brier_refinement": float(parts.refinement),
@@ -164,12 +202,12 @@ def _ranking_scores(errors: ErrorBins) -> dict[str, float]:
 
 
 def _disagreement_scores(
-    uncertainty: torch.Tensor, case: PreparedCase, *, maximum: float
+    uncertainty: torch.Tensor, view: _View, *, maximum: float
 ) -> dict[str, float]:
-    if case.second_label is None:
+    if view.second_label is None:
         return {}
-    sums = disagreement_sums(uncertainty, case.label, case.second_label, mask=case.mask)
-    bins = error_bins(uncertainty, case.second_label, case.label, maximum=maximum, mask=case.mask)
+    sums = disagreement_sums(uncertainty, view.label, view.second_label)
+    bins = error_bins(uncertainty, view.second_label, view.label, maximum=maximum)
     return {
         "disagreement_correlation": float(disagreement_correlation(sums)),
         "disagreement_auroc": float(error_detection_auroc(bins)),
@@ -177,24 +215,17 @@ def _disagreement_scores(
 
 
 def _uncertainty_scores(
-    uncertainty: torch.Tensor,
-    prediction: Prediction,
-    pred_label: torch.Tensor,
-    label: torch.Tensor,
-    mask: torch.Tensor,
+    uncertainty: torch.Tensor, prediction: Prediction, pred_label: torch.Tensor, view: _View
 ) -> dict[str, float]:
-    scores = {"mean_predictive_entropy": float(uncertainty[mask].double().mean())}
+    scores = {"mean_predictive_entropy": float(uncertainty.double().mean())}
     if prediction.num_members == 1:
         return scores
-    # Out of view the entropy was set to zero; the mask leaves it out of everything below.
-    mutual_information = (uncertainty - prediction.expected_entropy).clamp_min(0.0)
-    num_classes = prediction.probs.shape[1]
-    bins = error_bins(
-        mutual_information, pred_label, label, maximum=math.log(num_classes), mask=mask
-    )
+    mutual_information = (uncertainty - view.expected_entropy).clamp_min(0.0)
+    maximum = math.log(view.probs.shape[1])
+    bins = error_bins(mutual_information, pred_label, view.label, maximum=maximum)
     return {
         **scores,
-        "mean_expected_entropy": float(prediction.expected_entropy[mask].double().mean()),
-        "mean_mutual_information": float(mutual_information[mask].double().mean()),
+        "mean_expected_entropy": float(view.expected_entropy.double().mean()),
+        "mean_mutual_information": float(mutual_information.double().mean()),
         "error_auroc_mutual_information": float(error_detection_auroc(bins)),
     }

@@ -67,6 +67,7 @@ def evaluate_cases(
     temperatures: Mapping[str, Sequence[float]],
     class_names: Sequence[str],
     device: str | torch.device,
+    with_cost: bool = True,
     description: str = "evaluation",
 ) -> dict[str, MethodScores]:
     """Score all methods on all cases, one case in memory at a time.
@@ -80,6 +81,7 @@ def evaluate_cases(
             judged with one, too.
         class_names: by class index, the background first.
         device: where to compute.
+        with_cost: measure the cost of each method, on the first case: three predictions more.
         description: of the progress bar.
 
     Returns:
@@ -96,8 +98,10 @@ def evaluate_cases(
             case = prepare_case(item, transform, device)
             for name, predictors in methods.items():
                 progress.set_postfix_str(f"{case.case_id}, {name.replace('_', ' ')}")
-                # It also pays, once, for memory and kernels that later predictions reuse.
-                cost = measure_cost(predictors[0], case.image) if number == 0 else None
+                cost = None
+                if number == 0 and with_cost:
+                    # It also pays, once, for memory and kernels that later predictions reuse.
+                    cost = measure_cost(predictors[0], case.image)
                 scored = _score(case, predictors, temperatures.get(name, ()), class_names)
                 for ending, found in scored.items():
                     method = results[f"{name}{ending}"]

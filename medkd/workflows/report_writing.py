@@ -102,6 +102,7 @@ def evaluate_run(
         temperatures=read_temperatures(temperatures_file, weights),
         class_names=class_names,
         device=device,
+        with_cost=shift is None,  # worse images cost the same
         description=f"evaluation on {name}",
     )
     histories = read_histories(members_dir, num_members, training_dir, dropout_dir)
