@@ -16,8 +16,10 @@ check: $(VENV)/.check  ## Lint, types, import contracts
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 
-bench: $(VENV)/.test  ## The step-cost table of the README
+bench: $(VENV)/.test  ## The tables of cost and exactness: no data set is needed
 	$(RUN) benchmarks/step_cost.py
+	$(RUN) benchmarks/batched_members.py
+	$(RUN) benchmarks/calibration.py
 
 # One stamp an extra: present and newer than what it was installed from means nothing to do.
 $(VENV)/.%: setup.cfg pyproject.toml constraints.txt
