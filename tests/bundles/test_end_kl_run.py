@@ -117,6 +117,14 @@ def test_without_dropout_there_is_no_dropout_network(finished_run, run_bundle, s
     assert list(metrics["methods"]) == [name for name in METHODS if name != "mc_dropout"]
     assert not (tmp_path / "plain" / "dropout").exists()
 
+    # An evaluation finds out by itself.
+    settings = {key: small[key] for key in ("dataset_dir", "manifest", "patch_size", "device")}
+    settings["members_dir"] = str(finished_run / "members")
+    files = ("train.json", "evaluate.json")
+    run_bundle("run", files, **settings, output_dir=str(tmp_path / "plain"))
+    report = tmp_path / "plain" / "evaluation" / "fundus_phantom_test" / "metrics.json"
+    assert list(json.loads(report.read_text())["methods"]) == list(metrics["methods"])
+
 
 def test_finished_run_is_judged_on_worse_and_worse_images(finished_run, run_bundle, small):
     settings = {key: small[key] for key in ("dataset_dir", "manifest", "patch_size", "device")}
