@@ -110,7 +110,9 @@ def evaluate_under_shift(options: argparse.Namespace) -> None:
     overrides = {
         "output_dir": options.output_dir,
         "num_members": NUM_MEMBERS,
-        # Sixteen evaluations: larger windows overlap less, and one member stands for five.
+        # Sixteen evaluations: one eye of each child, larger windows that overlap less, and one
+        # member that stands for five.
+        "evaluate::cases": "$medkd.data.load_cases(@manifest, @dataset_dir, split=@split)[::2]",
         "inferer::roi_size": [512, 512],
         "predictors::single": "$medkd.predictors.single_networks(@ensemble[:1], @inferer)",
         "predictors::mc_dropout::num_samples": 5,

@@ -44,7 +44,7 @@ class BinSums:
         num_bins = self._num_bins
         # The number of bins above, before it is cut to a whole one: cutting is free with the
         # conversion to integers, where rounding up is an operation that starts torch's threads.
-        above = torch.add(values.new_tensor(num_bins), values, alpha=-num_bins).clamp_min_(0)
+        above = torch.rsub(values, num_bins, alpha=num_bins).clamp_min_(0)
         index = above.add_(positive, alpha=num_bins + 1).long()
         self._count += torch.bincount(index, minlength=len(self._count)).cpu()
         self._total += torch.bincount(index, values, minlength=len(self._total)).cpu()

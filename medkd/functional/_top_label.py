@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,12 +34,12 @@ def top_label(probs: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
     # Class by class: no operation is so large that torch starts its threads for it, and `argmax`
     # over the short axis of classes takes ten times as long as all of this. Results as numbers, not
     # as bool, and of one dtype are what is fast on a CPU.
-    confidence = probs[0].clone()
-    predicted = torch.zeros_like(confidence, dtype=torch.float32)
-    above = torch.empty_like(predicted)
-    for index in range(1, probs.shape[0]):
-        torch.gt(probs[index], confidence, out=above)
-        torch.maximum(predicted, above.mul_(index), out=predicted)
-        torch.maximum(confidence, probs[index], out=confidence)
+    highest = list(accumulate(probs.unbind(), torch.maximum))  # up to and with each class
+    confidence = highest.pop()
     check_probabilities(confidence, "highest class values")
-    return confidence, torch.eq(predicted, label.float(), out=predicted)
+    # The predicted class is how many classes pass before the highest probability is reached.
+    off = label.float()
+    below = torch.empty_like(off)
+    for so_far in highest:
+        off.sub_(torch.lt(so_far, confidence, out=below))
+    return confidence, off.eq_(0)

@@ -116,7 +116,9 @@ def evaluate_run(
         class_names=class_names,
         settings={key: str(value) for key, value in settings.items()},
         histories=histories,
-        pictures=_pictures(cases, scored, methods, transform=transform, device=device),
+        pictures=_pictures(cases, scored, methods, transform=transform, device=device)
+        if shift is None
+        else (),
         shift=shift,
     )
     page = write_report(results, report_dir)
