@@ -60,8 +60,8 @@ def read_runs(folders: Sequence[str | Path]) -> dict[Path, list[StoredReport]]:
     """Read every report of every run.
 
     Args:
-        folders: each a run's folder, of which ``report/`` and every ``evaluation/<name>/`` are
-            taken (of several on the same images the newest), or the folder of one report.
+        folders: each a run's folder, of which ``report/`` and all that lies in ``evaluation/`` are
+            taken (of several on the same images the newest), a folder of reports, or one report's.
 
     Returns:
         The folder, resolved, to its reports, at least one. Runs are called by the last parts of
@@ -86,12 +86,14 @@ def read_runs(folders: Sequence[str | Path]) -> dict[Path, list[StoredReport]]:
 def _report_folders(run: Path) -> list[Path]:
     if (run / _METRICS).is_file():
         return [run]
-    candidates = [run / "report", *sorted((run / "evaluation").glob("*"))]
+    # `evaluation/<name>/` may be a report, or a folder of reports on degraded images.
+    patterns = ("report", "evaluation/*", "evaluation/*/*", "*")
+    candidates = dict.fromkeys(path for pattern in patterns for path in sorted(run.glob(pattern)))
     folders = [folder for folder in candidates if (folder / _METRICS).is_file()]
     if not folders:
         raise FileNotFoundError(
             f"Expected {run} to be the folder of a run or of a report, but there is no {_METRICS} "
-            "in it, in its report folder or in its evaluation folders."
+            "in it, in its folders or in its evaluation folders."
         )
     return folders
 

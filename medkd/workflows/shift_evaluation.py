@@ -61,4 +61,4 @@ def evaluate_under_shift(
             shift=shift,
             **kwargs,
         )
-    write_comparison(list(todo), folder)
+    write_comparison([folder], folder)

@@ -140,8 +140,12 @@ def test_finished_run_is_judged_on_worse_and_worse_images(finished_run, run_bund
     assert nll["clean"] == clean["methods"]["student"]["nll"]["mean"]
     assert len(set(nll.values())) == 3
     assert metrics["shift"] == {"kind": "darkness", "strength": 5}
-    page = (folder / "index.html").read_text()
-    assert "darkness" in page
+    # One figure of how each predictor degrades: its reports are those of one run.
+    assert len(list(folder.glob("*.png"))) == 1
+    with (folder / "comparison.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["run"] for row in rows} == {folder.name}
+    assert {row["shift_strength"] for row in rows} == {"0", "2", "5"}
 
     # Once more finds the reports there.
     before = (folder / "darkness_2" / "metrics.json").stat().st_mtime_ns
