@@ -4,13 +4,14 @@ A volume of 512 x 512 x 300 voxels, of two classes and of five, whose labels are
 probabilities: perfectly calibrated, but for the draw. The error of medkd is held against a plain
 numpy reference in float64, against MONAI's `CalibrationErrorMetric` and against torchmetrics, each
 in a process of its own. MONAI's takes probabilities of a channel: it is given the confidence as
-probability and the correctness as label, which is the top-label error. Times are medians of the
-repetitions, and count what a user has to do to the probabilities and the label first. The ratio is
-that of processor seconds, which stay the same while others use the machine; with one thread each
-they are the seconds of an idle one. Peak memory is that of the process less what it had with the
-inputs loaded.
+probability and the correctness as label, which is the top-label error. Times count what a user has
+to do to the probabilities and the label first. Each round measures every row, in turn, so that a
+machine whose speed drifts slows all of them; the ratio is the median over rounds of the ratios
+within a round. It is of processor seconds, which others on the machine disturb the least; with one
+thread each they are the seconds of an idle one. Peak memory is that of the process less what it had
+with the inputs loaded.
 
-    python benchmarks/calibration.py [--size 512 512 300] [--repetitions 3] [--threads 1]
+    python benchmarks/calibration.py [--size 512 512 300] [--rounds 3] [--threads 1]
 
 torchmetrics is not among medkd's dependencies; where it is not installed its row is left out. The
 table goes to benchmarks/results/calibration.md, the figures to calibration.json beside it.
@@ -41,8 +42,8 @@ NUM_BINS = 15
 NAMES = {
     "medkd": "medkd",
     "reference": "numpy, float64",
-    "monai": "MONAI {}, `CalibrationErrorMetric`",
-    "torchmetrics": "torchmetrics {}, `multiclass_calibration_error`",
+    "monai": "MONAI, `CalibrationErrorMetric`",
+    "torchmetrics": "torchmetrics, `multiclass_calibration_error`",
 }
 
 
@@ -51,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--size", type=int, nargs=3, default=[512, 512, 300], help="voxels")
     parser.add_argument("--classes", type=int, nargs="*", default=[2, 5])
-    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output_dir", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -59,14 +60,15 @@ def main() -> None:
     if importlib.util.find_spec("torchmetrics") is None:
         print("torchmetrics is not installed: its row is left out.", flush=True)
         del names["torchmetrics"]
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for num_classes in options.classes:
         with tempfile.TemporaryDirectory() as folder:
             alone(write_volume, Path(folder), num_classes, options.size)
-            results[str(num_classes)] = {
-                name: alone(measure, Path(folder), name, options.repetitions, options.threads)
-                for name in names
-            }
+            rounds = [
+                {name: alone(measure, Path(folder), name, options.threads) for name in names}
+                for _ in range(options.rounds)
+            ]
+        results[str(num_classes)] = {name: [one[name] for one in rounds] for name in names}
         print(json.dumps(results[str(num_classes)]), flush=True)
     write_report(results, options)
 
@@ -105,7 +107,7 @@ def write_volume(folder: Path, num_classes: int, size: list[int]) -> None:
     label.flush()
 
 
-def measure(folder: Path, name: str, repetitions: int, threads: int) -> dict[str, Any]:
+def measure(folder: Path, name: str, threads: int) -> dict[str, Any]:
     """Error, seconds and bytes of one row."""
     import torch
 
@@ -113,23 +115,15 @@ def measure(folder: Path, name: str, repetitions: int, threads: int) -> dict[str
     error_of = PREPARED[name]()
     probs, label = (torch.from_numpy(np.load(folder / f"{k}.npy")) for k in ("probs", "label"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds, processor_seconds = [], []
-    for _ in range(repetitions):
-        start, processor_start = time.perf_counter(), time.process_time()
-        error = error_of(probs, label)
-        seconds.append(time.perf_counter() - start)
-        processor_seconds.append(time.process_time() - processor_start)
+    start, processor_start = time.perf_counter(), time.process_time()
+    error = error_of(probs, label)
+    seconds, processor_seconds = time.perf_counter() - start, time.process_time() - processor_start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {
         "error": error,
         "seconds": seconds,
         "processor_seconds": processor_seconds,
         "peak_bytes": peak * 1024,  # Linux counts kibibytes
-        "versions": {
-            package: importlib.metadata.version(package)
-            for package in ("medkd", "torch", "numpy", "monai", "torchmetrics")
-            if importlib.util.find_spec(package) is not None
-        },
     }
 
 
@@ -195,39 +189,59 @@ PREPARED = {
 }
 
 
-def write_report(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
+def write_report(
+    results: dict[str, dict[str, list[dict[str, Any]]]], options: argparse.Namespace
+) -> None:
     """Write and print the table."""
-    size = " x ".join(map(str, options.size))
     lines = [
-        "| | calibration error | off the reference by | seconds | processor seconds | ratio "
-        "| peak memory |",
+        "| | calibration error | off the reference by | seconds | processor seconds "
+        "| ratio (median, min - max) | peak memory |",
         "|---|---|---|---|---|---|---|",
     ]
     for num_classes, rows in results.items():
+        size = " x ".join(map(str, options.size))
         lines.append(f"| **{num_classes} classes, {size}** | | | | | | |")
-        ours = statistics.median(rows["medkd"]["processor_seconds"])
-        truth = rows["reference"]["error"]
-        for name, row in rows.items():
-            processor_seconds = statistics.median(row["processor_seconds"])
-            lines.append(
-                f"| {NAMES[name].format(row['versions'].get(name))} | {row['error']:.9f} "
-                f"| {abs(row['error'] - truth):.1e} | {statistics.median(row['seconds']):.2f} "
-                f"| {processor_seconds:.2f} | {processor_seconds / ours:.1f} "
-                f"| {row['peak_bytes'] / 2**20:,.0f} MiB |"
-            )
-    versions = next(iter(results.values()))["medkd"]["versions"]
+        lines += [table_row(name, rounds, rows) for name, rounds in rows.items()]
+    versions = {
+        package: importlib.metadata.version(package)
+        for package in ("medkd", "torch", "numpy", "monai", "torchmetrics")
+        if importlib.util.find_spec(package) is not None
+    }
     text = "\n".join(lines) + (
-        f"\n\nMedian of {options.repetitions}, {options.threads} thread(s), torch "
-        f"{versions['torch']}, numpy {versions['numpy']}; {NUM_BINS} bins. Peak memory is beyond "
-        "the inputs.\n"
+        f"\n\nMedians of {options.rounds} rounds; {options.threads} thread(s); {NUM_BINS} bins; "
+        f"{', '.join(f'{package} {version}' for package, version in versions.items())}. "
+        "Peak memory is beyond the inputs.\n"
     )
     options.output_dir.mkdir(parents=True, exist_ok=True)
     (options.output_dir / "calibration.md").write_text(text, encoding="utf-8")
-    figures = {"size": options.size, "threads": options.threads, "classes": results}
+    figures = {
+        "size": options.size,
+        "threads": options.threads,
+        "versions": versions,
+        "classes": results,
+    }
     (options.output_dir / "calibration.json").write_text(
         json.dumps(figures, indent=1) + "\n", encoding="utf-8"
     )
     print(text)
+
+
+def table_row(name: str, rounds: list[dict[str, Any]], rows: dict[str, list[dict]]) -> str:
+    """One line of the table."""
+    error, truth = rounds[0]["error"], rows["reference"][0]["error"]
+    ratios = [
+        theirs["processor_seconds"] / ours["processor_seconds"]
+        for theirs, ours in zip(rounds, rows["medkd"], strict=True)
+    ]
+    seconds, processor_seconds = (
+        statistics.median(one[key] for one in rounds) for key in ("seconds", "processor_seconds")
+    )
+    peak = max(one["peak_bytes"] for one in rounds)
+    return (
+        f"| {NAMES[name]} | {error:.9f} | {abs(error - truth):.1e} | {seconds:.2f} "
+        f"| {processor_seconds:.2f} | {statistics.median(ratios):.1f} "
+        f"({min(ratios):.1f} - {max(ratios):.1f}) | {peak / 2**20:,.0f} MiB |"
+    )
 
 
 if __name__ == "__main__":
