@@ -25,8 +25,9 @@ class _KilledError(Exception):
 
 
 @pytest.fixture
-def begun_run(run_bundle, settings, tmp_path, monkeypatch):
-    """A run on one process that was killed in the student's third epoch."""
+def begun_run(run_bundle, settings, tmp_path, monkeypatch, one_thread):
+    """A run on one process, with as many threads as each of two, that was killed in the student's
+    third epoch."""
     output_dir = tmp_path / "run"
     save = ResumeHandler.save
 

@@ -110,6 +110,7 @@ def both(tmp_path_factory):
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("name", METRICS)
 def test_equals_one_process_exactly(both, name, split):
