@@ -25,9 +25,8 @@ class _KilledError(Exception):
 
 
 @pytest.fixture
-def begun_run(run_bundle, settings, tmp_path, monkeypatch, one_thread):
-    """A run on one process, with as many threads as each of two, that was killed in the student's
-    third epoch."""
+def begun_run(run_bundle, settings, tmp_path, monkeypatch):
+    """A run on one process that was killed in the student's third epoch."""
     output_dir = tmp_path / "run"
     save = ResumeHandler.save
 
@@ -44,6 +43,7 @@ def begun_run(run_bundle, settings, tmp_path, monkeypatch, one_thread):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")  # as each of two processes has
 def test_two_processes_end_what_one_began(
     begun_run, run_bundle, run_two_processes, settings, tmp_path
 ):
