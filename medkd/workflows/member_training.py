@@ -18,7 +18,7 @@ from medkd.workflows.running_configuration import running_parser
 from medkd.workflows.training_settings import check_same_settings, training_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["train_members"]
 
@@ -28,6 +28,7 @@ def train_members(
     bundle_root: str | Path,
     members_dir: str | Path,
     num_members: int,
+    overlays: Sequence[str] = (),
     overrides: Mapping[str, Any] | None = None,
     process_group: ProcessGroup | None = None,
 ) -> None:
@@ -41,24 +42,36 @@ def train_members(
         bundle_root: the bundle's folder, which holds ``member.json``.
         members_dir: the folder of all members.
         num_members: how many there shall be, at least one.
+        overlays: of a diverse ensemble, one file a member, relative to ``bundle_root``, on top of
+            ``member.json``; none if members differ by their seed or fold alone.
         overrides: ids and values on top of ``member.json``, for members unlike the ensemble's.
         process_group: the processes that share the members out; ``None`` for this one alone.
 
     Raises:
-        ValueError: if ``num_members`` is below one, a member was trained with other settings, or
-            ``torchrun`` started several processes that would each train all members.
+        ValueError: if ``num_members`` is below one or more than there are overlays, a member was
+            trained with other settings, or ``torchrun`` started several processes that would each
+            train all members.
     """
     check_at_least(num_members, 1, "num_members")
+    if overlays and num_members > len(overlays):
+        raise ValueError(
+            f"Expected `num_members` to be at most the {len(overlays)} files of `member_overlays`, "
+            f"but got {num_members}."
+        )
     if process_group is None and process_count() > 1:
         raise ValueError(
             f"Expected a `process_group` for {process_count()} processes, but got none. Add "
             "multi_gpu.json to --config_file, or start the run without torchrun."
         )
     group = process_group or ProcessGroup()
-    overlay = ConfigParser.load_config_file(Path(bundle_root) / "member.json")
-    overlay.update(overrides or {})
+    root = Path(bundle_root)
     base = {k: v for k, v in running_parser().get().items() if k != ConfigParser.meta_key}
-    configs = {member_dir(members_dir, m): _merged(base, overlay, m) for m in range(num_members)}
+    configs = {}
+    for member in range(num_members):
+        files = [root / "member.json", *(root / file for file in overlays[member : member + 1])]
+        on_top: list[Mapping[str, Any]] = [ConfigParser.load_config_file(file) for file in files]
+        on_top += [overrides or {}, {"member": member}]
+        configs[member_dir(members_dir, member)] = _merged(base, on_top)
     with group.one_error():
         # All are checked before one is touched: a refusal leaves every folder as it was.
         for folder, config in configs.items():
@@ -67,12 +80,13 @@ def train_members(
             if group.claim(str(folder)):
                 with atomic_write(folder / "config.json", "w") as file:
                     json.dump(config.get(), file, indent=4, default=str)
-                _run(folder / "config.json", meta_file=Path(bundle_root) / "metadata.json")
+                _run(folder / "config.json", meta_file=root / "metadata.json")
 
 
-def _merged(base: dict[str, Any], overlay: dict[str, Any], member: int) -> ConfigParser:
+def _merged(base: dict[str, Any], on_top: Sequence[Mapping[str, Any]]) -> ConfigParser:
     parser = ConfigParser(copy.deepcopy(base))
-    parser.update({**overlay, "member": member})
+    for overrides in on_top:
+        parser.update(copy.deepcopy(dict(overrides)))
     return parser
 
 

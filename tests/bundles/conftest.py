@@ -1,5 +1,6 @@
 """A bundle run as its user runs it, small enough for a test."""
 
+import json
 import logging
 import os
 import signal
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 
 from medkd.data import fundus_phantom
@@ -27,6 +30,59 @@ SMALL = {
 }
 
 
+VOLUME_SHAPE = (22, 20, 14)
+VOLUME_AFFINE = np.array([[-1.5, 0, 0, 9], [0, 1.5, 0.2, -3], [0, -0.2, 2.0, 5], [0, 0, 0, 1]])
+
+SMALL_VOLUMES = {
+    "member_num_epochs": 2,
+    "num_epochs": 3,
+    "steps_per_epoch": 2,
+    "val_interval": 1,
+    "batch_size": 2,
+    "device": "cpu",
+    "num_classes": 3,
+    "spacing": [1.5, 1.5, 2.0],
+    "patch_size": [16, 16, 8],
+    "channels": [4, 8, 8],
+    "strides": [[2, 2, 1], [2, 2, 2]],
+    "normalization": [{"_target_": "NormalizeIntensityd", "keys": "@image"}],
+}
+
+
+def write_volumes(folder):
+    """Eight cases of six patients, and their manifest; returns its path."""
+    generator = np.random.default_rng(0)
+    grid = np.stack(np.meshgrid(*map(np.arange, VOLUME_SHAPE), indexing="ij"))
+    cases = []
+    for number in range(8):
+        center = np.array(VOLUME_SHAPE)[:, None, None, None] / 2 + generator.uniform(
+            -2, 2, (3, 1, 1, 1)
+        )
+        distance = np.sqrt((((grid - center) * [[[[1]]], [[[1]]], [[[1.3]]]]) ** 2).sum(0))
+        label = (distance < 7).astype(np.uint8) + (distance < 4)
+        image = (100 * label + generator.normal(0, 30, VOLUME_SHAPE)).astype(np.int16)
+        case = {"case_id": f"scan_{number}", "patient": str(min(number, 5))}
+        for role, array in (("image", image), ("label", label)):
+            case[role] = f"{role}s/{case['case_id']}.nii.gz"
+            path = folder / case[role]
+            path.parent.mkdir(exist_ok=True)
+            nibabel.save(nibabel.Nifti1Image(array, VOLUME_AFFINE), path)
+        cases.append(case)
+    ids = [case["case_id"] for case in cases]
+    content = {
+        "name": "balls",
+        "spatial_dims": 3,
+        "channel_names": {"0": "MR"},
+        "labels": {"background": 0, "shell": 1, "core": 2},
+        "label_values": {"0": 0, "1": 1, "2": 2},
+        "cases": cases,
+        "splits": {"train": ids[:4], "validation": ids[4:5], "test": ids[5:]},
+    }
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
 @pytest.fixture(scope="session")
 def phantom_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("phantom")
@@ -44,16 +100,39 @@ def small(phantom_dir):
     }
 
 
+@pytest.fixture(scope="session")
+def volumes_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("volumes")
+    write_volumes(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_volumes(volumes_dir):
+    """Overrides that make a run on volumes small, without the folder it writes to."""
+    return {
+        **SMALL_VOLUMES,
+        "dataset_dir": str(volumes_dir),
+        "manifest": str(volumes_dir / "manifest.json"),
+    }
+
+
+@pytest.fixture(scope="session")
+def volume_grid():
+    """Shape and affine of every tiny volume."""
+    return VOLUME_SHAPE, VOLUME_AFFINE
+
+
 @pytest.fixture
 def run_bundle(monkeypatch):
     """``run_bundle(run_id, files, **overrides)`` in this process, as the command does."""
     monkeypatch.chdir(REPOSITORY)
     hook, handlers, level = sys.excepthook, list(logging.root.handlers), logging.root.level
 
-    def run(run_id="training", files=("train.json",), **overrides):
+    def run(run_id="training", files=("train.json",), bundle="end_kl", **overrides):
         from monai.bundle import run
 
-        config_file = [f"bundles/end_kl/{name}" for name in files]
+        config_file = [f"bundles/{bundle}/{name}" for name in files]
         run(run_id=run_id, config_file=config_file, **overrides)
 
     yield run
@@ -68,9 +147,9 @@ def run_bundle(monkeypatch):
     logging.root.setLevel(level)
 
 
-def command(run_id="training", files=("train.json",), **overrides):
+def command(run_id="training", files=("train.json",), bundle="end_kl", **overrides):
     """The same as a command line."""
-    config_file = str([f"bundles/end_kl/{name}" for name in files])
+    config_file = str([f"bundles/{bundle}/{name}" for name in files])
     pairs = [text for name, value in overrides.items() for text in (f"--{name}", str(value))]
     return [
         sys.executable,
