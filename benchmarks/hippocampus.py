@@ -17,20 +17,29 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pandas
+from scipy.stats import wilcoxon
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
+METRICS = [
+    *("dice", "dice_anterior", "dice_posterior", "hd95", "asd", "volume_error"),
+    *("ece", "ece_band", "nll", "seconds"),
+]
+TESTED = ["dice", "hd95", "nll", "ece_band"]
 ENSEMBLES = {"uniform": 5, "diverse": 6}
 SCHEDULE = {
     "steps_per_epoch": 25,
-    "member_num_epochs": 32,
-    "num_epochs": 48,
-    "val_interval": 8,
+    "member_num_epochs": 24,
+    "num_epochs": 36,
+    "val_interval": 12,
 }
 STUDENTS = {
     "student": {},
@@ -57,6 +66,7 @@ def main() -> None:
         # The first student of an ensemble writes the soft labels that the others share.
         list(pool.map(lambda student: train_student(options, *student), students[:2]))
         list(pool.map(lambda student: train_student(options, *student), students[2:]))
+    write_tables(options)
 
 
 def train_member(options: argparse.Namespace, ensemble: str, member: int) -> None:
@@ -130,6 +140,97 @@ def run(options: argparse.Namespace, files: list[Path], overrides: dict[str, obj
     start = time.monotonic()
     subprocess.run(command, cwd=REPOSITORY, env=environment, check=True)
     print(f"{overrides['output_dir']}: {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+
+
+def write_tables(options: argparse.Namespace) -> None:
+    """Means over cases with the spread over seeds, and paired tests over cases."""
+    rows = {name: found for name, found in collected(options).items() if found}
+    scores = [_table(rows), _tests(rows)]
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "hippocampus.md").write_text("\n".join(scores), encoding="utf-8")
+    means = {
+        name: [frame[_present(frame)].mean().round(5).to_dict() for frame in frames]
+        for name, frames in rows.items()
+    }
+    (RESULTS / "hippocampus.json").write_text(json.dumps(means, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(scores))
+
+
+def collected(options: argparse.Namespace) -> dict[str, list[pandas.DataFrame]]:
+    """Row name to a table of cases by scores, one for each seed."""
+    rows: dict[str, list[pandas.DataFrame]] = {}
+    for ensemble, count in ENSEMBLES.items():
+        first = _cases(options, ensemble, "student", 0)
+        for member in range(count):
+            rows[f"{ensemble}: member {member}"] = _of(first, f"member_{member}")
+        rows[f"{ensemble}: ensemble of {count}"] = _of(first, "deep_ensemble")
+        rows[f"{ensemble}: … with temperature"] = _of(first, "deep_ensemble_temperature")
+        for kind in STUDENTS:
+            found = [_cases(options, ensemble, kind, seed) for seed in range(options.seeds)]
+            for ending, words in (("", ""), ("_temperature", " with temperature")):
+                name = f"{ensemble}: {kind}{words}" if kind != "labels only" else f"{kind}{words}"
+                frames = [frame for table in found for frame in _of(table, f"student{ending}")]
+                rows.setdefault(name, []).extend(frames)
+    return rows
+
+
+def _cases(
+    options: argparse.Namespace, ensemble: str, kind: str, seed: int
+) -> pandas.DataFrame | None:
+    file = Path(folder(options, ensemble, kind, seed)) / "report" / "cases.csv"
+    return pandas.read_csv(file) if file.is_file() else None
+
+
+def _of(table: pandas.DataFrame | None, method: str) -> list[pandas.DataFrame]:
+    if table is None or method not in set(table["method"]):
+        return []
+    return [table[table["method"] == method].set_index("case_id").sort_index()]
+
+
+def _present(frame: pandas.DataFrame) -> list[str]:
+    return [metric for metric in METRICS if metric in frame]
+
+
+def _table(rows: dict[str, list[pandas.DataFrame]]) -> str:
+    lines = ["| | seeds | " + " | ".join(METRICS) + " |", "|---|---|" + "---|" * len(METRICS)]
+    for name, frames in rows.items():
+        cells = [name, str(len(frames))]
+        for metric in METRICS:
+            means = [frame[metric].mean() for frame in frames if metric in frame]
+            spread = f" ± {statistics.stdev(means):.4f}" if len(means) > 1 else ""
+            cells.append(f"{statistics.mean(means):.4f}{spread}" if means else "")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _tests(rows: dict[str, list[pandas.DataFrame]]) -> str:
+    """Wilcoxon's signed-rank test over cases; of several seeds, a case's mean over them."""
+    pairs = []
+    for ensemble, count in ENSEMBLES.items():
+        whole = f"{ensemble}: ensemble of {count}"
+        pairs += [(whole, f"{ensemble}: member {member}") for member in range(count)]
+        student = f"{ensemble}: student"
+        pairs += [(student, whole), (student, "labels only")]
+    pairs += [("uniform: small student", "labels only"), ("diverse: student", "uniform: student")]
+    lines = [
+        "| | cases | " + " | ".join(f"{metric}, p" for metric in TESTED) + " |",
+        "|---|---|" + "---|" * len(TESTED),
+    ]
+    for one, other in pairs:
+        if one in rows and other in rows:
+            ours, theirs = (_over_seeds(rows[name]) for name in (one, other))
+            difference = (ours - theirs)[TESTED]
+            cells = [_cell(difference[metric].dropna()) for metric in TESTED]
+            lines.append(f"| {one} less {other} | {len(difference)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _over_seeds(frames: list[pandas.DataFrame]) -> pandas.DataFrame:
+    return pandas.concat(frames).groupby(level=0).mean(numeric_only=True)
+
+
+def _cell(difference: pandas.Series) -> str:
+    return f"{difference.mean():+.4f}, {wilcoxon(difference).pvalue:.2g}"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["atomic_write", "remove_leftovers", "sha256_of"]
 
@@ -75,11 +75,12 @@ def remove_leftovers(folder: str | Path) -> None:
         leftover.unlink()
 
 
-def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal.
+def sha256_of(path: str | Path | Sequence[str | Path]) -> str:
+    """SHA-256 of a file's content, in hexadecimal; of several files, one over them all.
 
     Args:
-        path: the file.
+        path: the file, or the files of an image that has one a channel. Of several it is the
+            SHA-256 of their own SHA-256 texts, one after the other, so their order counts.
 
     Returns:
         64 hexadecimal digits.
@@ -90,8 +91,14 @@ def sha256_of(path: str | Path) -> str:
         >>> _ = path.write_bytes(b"")
         >>> sha256_of(path)[:8]
         'e3b0c442'
+        >>> sha256_of([path, path])[:8]
+        '3b7546ed'
     """
     digest = hashlib.sha256()
+    if not isinstance(path, str | Path):
+        for one in path:
+            digest.update(sha256_of(one).encode())
+        return digest.hexdigest()
     with Path(path).open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)

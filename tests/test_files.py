@@ -179,3 +179,24 @@ def test_sha256_of_any_size(tmp_path, size):
     content = np.random.default_rng(0).bytes(size)
     (tmp_path / "data").write_bytes(content)
     assert sha256_of(tmp_path / "data") == hashlib.sha256(content).hexdigest()
+
+
+class TestSha256OfSeveral:
+    @pytest.fixture
+    def files(self, tmp_path):
+        paths = [tmp_path / name for name in ("t1", "t2")]
+        for path in paths:
+            path.write_text(path.name)
+        return paths
+
+    def test_is_that_of_their_own_digests(self, files):
+        texts = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+        assert sha256_of(files) == hashlib.sha256(texts.encode()).hexdigest()
+        assert sha256_of([str(path) for path in files]) == sha256_of(tuple(files))
+
+    def test_the_order_and_the_border_between_files_count(self, files):
+        before = sha256_of(files)
+        assert sha256_of(files[::-1]) != before
+        files[0].write_text("t1t")
+        files[1].write_text("2")
+        assert sha256_of(files) != before

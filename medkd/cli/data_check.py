@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -24,13 +25,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         verbs: where to add it.
     """
     text = "Read every file of a data set and say what is wrong. No file is changed."
+    what = "manifest of the data set, or its folder if that is of a usual shape"
     parser = verbs.add_parser("check", help=text, description=text, allow_abbrev=False)
-    parser.add_argument("manifest", metavar="MANIFEST", help="manifest of the data set")
+    parser.add_argument("manifest", metavar="MANIFEST", help=what)
     parser.add_argument(
         "--dataset_dir",
         metavar="DIR",
-        required=True,
-        help="folder that the manifest's paths are relative to",
+        help="folder that the manifest's paths are relative to; not needed for a folder",
     )
     parser.set_defaults(run=run)
 
@@ -43,20 +44,40 @@ def run(arguments: argparse.Namespace) -> int:
 
     Returns:
         1 if something must be mended, else 0.
+
+    Raises:
+        ValueError: if a manifest is given and no folder, or a folder and another.
     """
     # MONAI takes seconds to import, which `medkd --help` should not.
-    from medkd.data import check_cases, find_unused_files, read_manifest
+    from medkd.data import check_cases, find_unused_files
 
-    manifest = read_manifest(arguments.manifest)
+    manifest, folder = _find(Path(arguments.manifest).expanduser(), arguments.dataset_dir)
     progress = tqdm(
-        check_cases(manifest, arguments.dataset_dir),
+        check_cases(manifest, folder),
         total=len(manifest.cases),
         desc="checking cases",
         unit="case",
     )
     checked = list(progress)
-    unused = find_unused_files(manifest, arguments.dataset_dir)
+    unused = find_unused_files(manifest, folder)
     return _report(manifest, checked, unused)
+
+
+def _find(given: Path, dataset_dir: str | None) -> tuple[Manifest, Path]:
+    """The manifest and the folder; a folder alone gets a manifest, which is not written."""
+    from medkd.data import make_manifest, read_manifest
+
+    if not given.is_dir():
+        if dataset_dir is None:
+            raise ValueError(f"Expected --dataset_dir with the files of {given}, but got none.")
+        return read_manifest(given), Path(dataset_dir)
+    if dataset_dir is not None:
+        raise ValueError(
+            f"Expected a manifest with --dataset_dir {dataset_dir}, but got the folder {given}."
+        )
+    manifest = make_manifest(given, fractions={"all": 1.0}, tolerant=True)
+    write(manifest.changes)
+    return manifest, given
 
 
 def _report(

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medkd.cli.terminal import write, write_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from medkd.data import Manifest
 
 __all__ = ["add_parser", "run"]
 
 _SPLITS = ("train", "validation", "test")
+_SHOWN = 12  # classes named before it says how many more there are
+_DESCRIPTION = (
+    "Make a manifest for a folder of images and labels, split by patient. Without patterns the "
+    "folder's shape is recognized: imagesTr and labelsTr (Medical Segmentation Decathlon, nnU-Net) "
+    "or images and labels, with equal names."
+)
 _EXAMPLE = (
-    r"example: medkd data manifest photos --image 'images/*.jpg' --label 'labels/*_vessels.png' "
-    r"--patient '(\d+)[LR]' --labels background,vessel --output photos.json"
+    r"examples: medkd data manifest Task04_Hippocampus; medkd data manifest photos --image "
+    r"'images/*.jpg' --label 'labels/*_vessels.png' --patient '(\d+)[LR]' --labels "
+    r"background,vessel"
 )
 
 
@@ -24,18 +37,18 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     """
     text = "Make a manifest for a folder of images and labels, split by patient."
     parser = verbs.add_parser(
-        "manifest", help=text, description=text, epilog=_EXAMPLE, allow_abbrev=False
+        "manifest", help=text, description=_DESCRIPTION, epilog=_EXAMPLE, allow_abbrev=False
     )
     add = parser.add_argument
     add("dataset_dir", metavar="DIR", help="the folder")
-    for name, required, what in (
-        ("image", True, "images"),
-        ("label", True, "labels"),
-        ("label_2nd", False, "a second observer's labels"),
-        ("mask", False, "field-of-view masks"),
+    text = "glob pattern of the images, relative to DIR; again for each further channel of volumes"
+    add("--image", metavar="PATTERN", action="append", help=text)
+    for name, what in (
+        ("label", "labels"),
+        ("label_2nd", "a second observer's labels"),
+        ("mask", "field-of-view masks"),
     ):
-        text = f"glob pattern of the {what}, relative to DIR"
-        add(f"--{name}", metavar="PATTERN", required=required, help=text)
+        add(f"--{name}", metavar="PATTERN", help=f"glob pattern of the {what}, relative to DIR")
     add("--patient", metavar="REGEX", help="group 1 (or `patient`) in an image's path: the patient")
     add("--pairing", metavar="REGEX", help="group 1 (or `id`) in every path: the case id")
     add("--labels", metavar="NAMES", type=_names, help="class names: background,vessel")
@@ -43,8 +56,16 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--label_values",
         metavar="PAIRS",
         type=_pairs,
-        help="stored value to class index: 0:0,255:1 (by default the labels are looked at)",
+        help="stored value to class index: 0:0,255:1 (by default those of dataset.json, or the "
+        "labels are looked at)",
     )
+    add("--channels", metavar="NAMES", type=_names, help="channel names of volumes: FLAIR,T1")
+    _add_split_and_output(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_split_and_output(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--fractions",
         metavar=("TRAIN", "VALIDATION", "TEST"),
@@ -54,10 +75,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="shares of the patients (default: 0.7 0.1 0.2)",
     )
     add("--seed", type=int, default=0, help="seed of the split (default: 0)")
-    add("--name", help="name of the data set (default: name of DIR)")
-    add("--output", metavar="FILE", required=True, help="the manifest to write")
+    add("--name", help="name of the data set (default: that of dataset.json, or of DIR)")
+    add("--output", metavar="FILE", help="the manifest to write (default: name of DIR.json, here)")
     add("--overwrite", action="store_true", help="replace FILE if it exists")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -74,13 +94,14 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from medkd.data import FilePatterns, make_manifest, write_manifest
 
-    output = Path(arguments.output)
+    folder = Path(arguments.dataset_dir).expanduser()
+    output = Path(arguments.output or f"{folder.resolve().name}.json")
     if output.exists() and not arguments.overwrite:
         raise FileExistsError(
             f"Expected a new file for --output, but {output} exists: --overwrite?"
         )
     manifest = make_manifest(
-        arguments.dataset_dir,
+        folder,
         FilePatterns(
             image=arguments.image,
             label=arguments.label,
@@ -92,21 +113,42 @@ def run(arguments: argparse.Namespace) -> int:
         name=arguments.name,
         class_names=arguments.labels,
         label_values=arguments.label_values,
+        channel_names=arguments.channels,
         fractions=dict(zip(_SPLITS, arguments.fractions, strict=True)),
         seed=arguments.seed,
     )
     write_manifest(manifest, output)
-    if arguments.patient is None:
+    _describe(manifest, output)
+    write(f"now prove it: medkd data check {output} --dataset_dir {arguments.dataset_dir}")
+    return 0
+
+
+def _describe(manifest: Manifest, output: Path) -> None:
+    from medkd.data import suggest_patients
+
+    cases = len(manifest.cases)
+    patients = len({case.patient for case in manifest.cases})
+    if patients == cases:
+        guess = suggest_patients([case.paths("image")[0] for case in manifest.cases])
+        hint = f" Names suggest --patient '{guess}'." if guess else ""
         write_problem(
             "warning",
             "Without --patient each image counts as its own patient: if a patient has several, one "
-            "eye may be trained on and the other tested.",
+            f"{'scan' if manifest.spatial_dims == 3 else 'eye'} may be trained on and another "
+            f"tested.{hint}",
         )
     splits = ", ".join(f"{name} {len(ids)}" for name, ids in manifest.splits.items())
-    patients = len({case.patient for case in manifest.cases})
-    write(f"{output}: {len(manifest.cases)} cases of {patients} patients ({splits})")
-    write(f"now prove it: medkd data check {output} --dataset_dir {arguments.dataset_dir}")
-    return 0
+    names = ", ".join(manifest.channel_names.values())
+    kind = "volumes" if manifest.spatial_dims == 3 else "pictures"
+    write(manifest.changes)
+    write(f"{kind} of {manifest.num_channels} channel(s): {names}")
+    write(f"{manifest.num_classes} classes: {_shorten(manifest.class_names)}")
+    write(f"{output}: {cases} cases of {patients} patients ({splits})")
+
+
+def _shorten(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _names(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from medkd import __version__
-from medkd.cli import data_check, data_manifest, report
+from medkd.cli import data_check, data_manifest, plan, report
 from medkd.cli.terminal import write_problem
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def _make_parser() -> argparse.ArgumentParser:
     verbs = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for verb in (data_check, data_manifest):
         verb.add_parser(verbs)
+    plan.add_parser(nouns)
     report.add_parser(nouns)
     return parser
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-from monai.data import MetaTensor
-from PIL import Image
 
 from medkd.data.check_case import CheckCased
 from medkd.data.encode_label import EncodeLabeld
 from medkd.data.field_of_view import FieldOfViewd
-from medkd.data.image_file_reader import SUFFIXES, ImageFileReader
+from medkd.data.picture_checks import PictureChecks
+from medkd.data.volume_checks import VolumeChecks
 from medkd.files import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     import torch
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "check_cases", "find_unused_files"]
 
-_EXIF_ORIENTATION = 0x0112
 _LABELS = ("label", "label_2nd")
 _SHOWN = 3  # unused files named in a warning before it says how many more there are
 
@@ -53,10 +51,15 @@ def check_cases(
 
     Errors: a file that is missing, unreadable, or not the one whose SHA-256 the manifest states; a
     label or mask of another size than its image; label values outside the manifest; an image with
-    NaN or all one value; an empty mask; the same picture in two splits. Warnings: a label without
-    any class but background; one that lies mostly outside its mask, as with an inverted mask; a
-    gray picture where the manifest says color; an EXIF orientation; the same picture twice within a
-    split; a case in no split.
+    NaN or all one value; an empty mask; the same image in two splits; a label of a volume that does
+    not lie where its image does. Warnings: a label without any class but background; the same image
+    twice within a split; a case in no split.
+
+    For pictures also warnings about a label that lies mostly outside its mask, as with an inverted
+    mask, a gray picture where the manifest says color, and an EXIF orientation; for volumes about
+    an orientation other than that of most, voxel sides more than a factor of two from the median,
+    a header whose sform and qform disagree or that states neither, other units than mm, a label
+    stored scaled, and NIfTI-2. One case is in memory at a time.
 
     Args:
         manifest: what the folder should hold.
@@ -96,7 +99,7 @@ def check_cases(
 
 
 def find_unused_files(manifest: Manifest, dataset_dir: str | Path) -> list[Finding]:
-    """Pictures in the folders of the data set that no case uses, one warning a folder.
+    """Images in the folders of the data set that no case uses, one warning a folder.
 
     Args:
         manifest: what the folder should hold.
@@ -106,11 +109,12 @@ def find_unused_files(manifest: Manifest, dataset_dir: str | Path) -> list[Findi
         The warnings, in the order of the folders' names.
     """
     root = Path(dataset_dir).expanduser()
-    used = {root / path for case in manifest.cases for path in case.files.values()}
+    used = {root / path for c in manifest.cases for role in c.files for path in c.paths(role)}
+    suffixes = (VolumeChecks if manifest.spatial_dims == 3 else PictureChecks).suffixes
     findings = []
     for folder in sorted({path.parent for path in used}):
         files = sorted(folder.iterdir()) if folder.is_dir() else []
-        unused = [f for f in files if f not in used and f.name.lower().endswith(SUFFIXES)]
+        unused = [f for f in files if f not in used and _is_image(f, suffixes)]
         if unused:
             names = ", ".join(path.name for path in unused[:_SHOWN])
             more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
@@ -119,14 +123,27 @@ def find_unused_files(manifest: Manifest, dataset_dir: str | Path) -> list[Findi
     return findings
 
 
+class _Kind(Protocol):
+    """What differs between pictures and volumes."""
+
+    def read(self, key: str, paths: Sequence[Path]) -> torch.Tensor:
+        """Image or plane ``(C, *spatial)`` of a file."""
+        ...
+
+    def doubts(self, case: Case, image: torch.Tensor | None) -> Iterator[str]:
+        """Warnings about a case."""
+        ...
+
+
 class _CaseChecker:
-    """Checks case after case, remembering the pictures seen, and collects instead of stopping."""
+    """Checks case after case, remembering the images seen, and collects instead of stopping."""
 
     def __init__(self, manifest: Manifest, folder: Path) -> None:
         self.manifest = manifest
         self.folder = folder
-        self.read_image = ImageFileReader(num_channels=manifest.num_channels)
-        self.read_plane = ImageFileReader(num_channels=1)
+        kind = VolumeChecks if manifest.spatial_dims == 3 else PictureChecks
+        self.kind: _Kind = kind(manifest, folder)
+        self.unit = "voxels" if manifest.spatial_dims == 3 else "pixels"
         self.split_of = {i: name for name, ids in manifest.splits.items() for i in ids}
         self.seen: dict[str, Case] = {}
 
@@ -135,9 +152,9 @@ class _CaseChecker:
         parts, errors = self._read(case)
         warnings = [] if case.case_id in self.split_of else ["The case is in no split."]
         warnings += _doubtful_labels(case, parts)
+        warnings += self.kind.doubts(case, parts.get("image"))
         if "image" in parts:
             errors += _refused_parts(parts)
-            warnings += self._doubtful_image(case, parts["image"])
             twin_errors, twin_warnings = self._twins(case, parts["image"])
             errors += twin_errors
             warnings += twin_warnings
@@ -148,47 +165,42 @@ class _CaseChecker:
     def _read(self, case: Case) -> tuple[dict[str, torch.Tensor], list[str]]:
         """The parts that are what the manifest says, and why the others are not."""
         parts, errors = {}, []
-        for key, relative in case.files.items():
-            path = self.folder / relative
-            if not path.is_file():
-                errors.append(f"The {key} {relative} is missing.")
+        for key in case.files:
+            missing = [p for p in case.paths(key) if not (self.folder / p).is_file()]
+            errors += [f"The {key} {relative} is missing." for relative in missing]
+            if missing:
                 continue
-            expected = self.manifest.checksums.get(relative)
-            if expected is not None and sha256_of(path) != expected:
-                errors.append(f"The {key} {relative} is not the file whose SHA-256 is stated.")
+            errors += [
+                f"The {key} {relative} is not the file whose SHA-256 is stated."
+                for relative in case.paths(key)
+                if not self._is_owners(relative)
+            ]
             try:
-                parts[key] = self._read_part(key, path)
+                parts[key] = self._read_part(key, [self.folder / p for p in case.paths(key)])
             except (OSError, ValueError) as error:
                 errors.append(str(error))
         return parts, errors
 
-    def _read_part(self, key: str, path: Path) -> torch.Tensor:
-        """Image ``(C, *spatial)``, label of class indices or boolean mask ``(1, *spatial)``."""
-        if key == "image":
-            return _channel_first(self.read_image, path)
-        plane: dict[Hashable, Any] = {key: _channel_first(self.read_plane, path)}
-        if key == "mask":
-            return FieldOfViewd(keys=key)(plane)[key]
-        return EncodeLabeld(key, self.manifest.label_values)(plane)[key]
+    def _is_owners(self, relative: str) -> bool:
+        expected = self.manifest.checksums.get(relative)
+        return expected is None or sha256_of(self.folder / relative) == expected
 
-    def _doubtful_image(self, case: Case, image: torch.Tensor) -> Iterator[str]:
-        gray = all(bool((image[0] == channel).all()) for channel in image[1:])
-        if len(image) > 1 and gray and bool((image != image.max()).any()):
-            yield f"The image is gray, but the manifest names {len(image)} channels."
-        if _orientation(self.folder / case.files["image"]) != 1:
-            yield (
-                "The image has an EXIF orientation, which is applied: its label must be drawn on "
-                "the picture as it is displayed."
-            )
+    def _read_part(self, key: str, paths: Sequence[Path]) -> torch.Tensor:
+        """Image ``(C, *spatial)``, label of class indices or boolean mask ``(1, *spatial)``."""
+        part: dict[Hashable, Any] = {key: self.kind.read(key, paths)}
+        if key == "mask":
+            return FieldOfViewd(keys=key)(part)[key]
+        if key in _LABELS:
+            return EncodeLabeld(key, self.manifest.label_values)(part)[key]
+        return part[key]
 
     def _twins(self, case: Case, image: torch.Tensor) -> tuple[list[str], list[str]]:
-        pixels = np.asarray(image)
-        digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
-        twin = self.seen.setdefault(digest, case)
+        twin = self.seen.setdefault(_digest(image), case)
         if twin is case:
             return [], []
         split, other = self.split_of.get(case.case_id), self.split_of.get(twin.case_id)
-        text = f"The image {case.files['image']} has the same pixels as {twin.files['image']}"
+        names = [", ".join(each.paths("image")) for each in (case, twin)]
+        text = f"The image {names[0]} has the same {self.unit} as {names[1]}"
         if split == other:
             return [], [f"{text}."]
         return [f"{text}, which is in another split ({split}, {other})."], []
@@ -210,7 +222,7 @@ def _doubtful_labels(case: Case, parts: Mapping[str, torch.Tensor]) -> Iterator[
     mask = parts.get("mask")
     for key in (key for key in _LABELS if key in parts):
         foreground = parts[key] > 0
-        name = f"The {key} {case.files[key]}"
+        name = f"The {key} {case.paths(key)[0]}"
         if not bool(foreground.any()):
             yield f"{name} has no class but background."
         elif mask is not None and _is_mostly_outside(foreground, mask):
@@ -223,14 +235,15 @@ def _is_mostly_outside(foreground: torch.Tensor, mask: torch.Tensor) -> bool:
     return int((foreground & mask).sum()) * 2 < int(foreground.sum())
 
 
-def _channel_first(reader: ImageFileReader, path: Path) -> MetaTensor:
-    array, _ = reader.get_data((path,))
-    planes = array[np.newaxis] if array.ndim == 2 else np.moveaxis(array, -1, 0)
-    return MetaTensor(planes.astype(np.float32), meta={"filename_or_obj": str(path)})
+def _digest(image: torch.Tensor) -> str:
+    """SHA-256 of the values, slice by slice, so that no second volume is in memory."""
+    values = np.asarray(image)
+    digest = hashlib.sha256(repr(values.shape).encode())
+    for channel in values:
+        for part in np.moveaxis(channel, -1, 0):
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
 
 
-def _orientation(path: Path) -> int:
-    if path.suffix.lower() not in {".jpg", ".jpeg", ".tif", ".tiff", ".png"}:
-        return 1
-    with Image.open(path) as picture:
-        return int(picture.getexif().get(_EXIF_ORIENTATION, 1))
+def _is_image(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.name.lower().endswith(suffixes) and not path.name.startswith(".")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medkd.data.manifest import read_manifest
+
+if TYPE_CHECKING:
+    from medkd.data.manifest import Case
 
 __all__ = ["load_cases"]
 
 
 def load_cases(
     manifest: str | Path, dataset_dir: str | Path, *, split: str
-) -> list[dict[str, str]]:
+) -> list[dict[str, str | list[str]]]:
     """Cases of one split with the paths of their files.
 
     Made to be called from a bundle,
@@ -24,7 +28,8 @@ def load_cases(
 
     Returns:
         One item a case, in stored order: ``case_id``, ``patient`` and the paths ``image``,
-        ``label`` and, where the case has them, ``mask`` and ``label_2nd``. Each file exists.
+        ``label`` and, where the case has them, ``mask`` and ``label_2nd``; an image with a file for
+        each channel is a list of paths in the order of the channels. Each file exists.
 
     Raises:
         OSError: if the manifest, the folder or a file is not there; for files it names the first
@@ -57,8 +62,7 @@ def load_cases(
             f"Expected `dataset_dir` to be a folder with the files of {manifest}, "
             f"but there is no folder {folder}."
         )
-    paths = [{role: folder / path for role, path in case.files.items()} for case in cases]
-    everything = [path for files in paths for path in files.values()]
+    everything = [folder / p for case in cases for role in case.files for p in case.paths(role)]
     missing = [path for path in everything if not path.is_file()]
     if missing:
         raise FileNotFoundError(
@@ -66,7 +70,16 @@ def load_cases(
             f"but {len(missing)} are missing, the first of them {missing[0]}."
         )
     return [
-        {"case_id": case.case_id, "patient": case.patient}
-        | {role: str(path) for role, path in files.items()}
-        for case, files in zip(cases, paths, strict=True)
+        {"case_id": case.case_id, "patient": case.patient, **_located(case, folder)}
+        for case in cases
     ]
+
+
+def _located(case: Case, folder: Path) -> dict[str, str | list[str]]:
+    """The case's files where they are; several files of an image as a list, as MONAI takes them."""
+    return {
+        role: str(folder / files)
+        if isinstance(files, str)
+        else [str(folder / path) for path in files]
+        for role, files in case.files.items()
+    }

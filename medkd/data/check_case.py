@@ -5,20 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
+
+from medkd.data.grid_difference import GRID_TOLERANCE, describe_difference, same_grid
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
 __all__ = ["CheckCased"]
 
+_VOLUME_NDIM = 4  # (C, X, Y, Z)
+
 
 class CheckCased(MapTransform):
     """Refuse a case whose parts do not belong together or say nothing; pass others untouched.
 
     Checked in this order: the image has no NaN or infinity and is not all one value, the mask is
-    not empty, every part has the image's spatial size, the image is not all one value inside the
-    mask. Each refusal names the files.
+    not empty, every part has the image's spatial size, every part of a volume that has an affine
+    lies where the image does, the image is not all one value inside the mask. Each refusal names
+    the files.
+
+    Two grids count as one while no voxel moves by more than a tenth of the smallest voxel side,
+    which rounded headers stay far below. Affines are compared where both parts are
+    :class:`~monai.data.MetaTensor`, and never for pictures, whose files state none.
 
     Args:
         keys: the parts that must have one size; those a case does not have are left out.
@@ -82,6 +92,21 @@ class CheckCased(MapTransform):
                     f"Expected {_name(case, key)} to be of the size of "
                     f"{_name(case, self.image_key)}, {size}, but got {other}."
                 )
+            self._check_grid(case, key, size)
+
+    def _check_grid(
+        self, case: Mapping[Hashable, Any], key: Hashable, size: tuple[int, ...]
+    ) -> None:
+        image, part = case[self.image_key], case[key]
+        if not all(isinstance(x, MetaTensor) and x.ndim == _VOLUME_NDIM for x in (image, part)):
+            return
+        affine, other = image.affine, part.affine
+        if not same_grid(affine, other, shape=size):
+            raise ValueError(
+                f"Expected {_name(case, key)} to lie on the grid of {_name(case, self.image_key)} "
+                f"within {GRID_TOLERANCE:g} of a voxel, but got "
+                f"{describe_difference(affine, other, shape=size)} between them."
+            )
 
 
 def _check_values(image: torch.Tensor, *, name: str) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 __all__ = ["EncodeLabeld"]
 
 _SHOWN = 8  # values listed in a message before it says how many more there are
+_CHUNK = 1 << 18  # voxels encoded at a time, so that the steps between stay in the cache
 
 
 class EncodeLabeld(MapTransform):
@@ -71,19 +73,33 @@ class EncodeLabeld(MapTransform):
                 f"Expected the label {name} to be of shape (1, *spatial), "
                 f"but got shape {tuple(stored.shape)}."
             )
-        index = torch.zeros_like(stored, dtype=self.dtype)
-        known = torch.zeros_like(stored, dtype=torch.bool)
-        for value, label in self.label_values.items():
-            found = stored == value
-            index[found] = label
-            known |= found
-        if not bool(known.all()):
-            unknown = torch.unique(torch.as_tensor(stored)[~torch.as_tensor(known)]).tolist()
+        index = torch.zeros_like(stored, dtype=self.dtype, memory_format=torch.contiguous_format)
+        ordered = sorted(self.label_values.items())
+        known = torch.tensor([v for v, _ in ordered], dtype=torch.float64, device=stored.device)
+        classes = torch.tensor([i for _, i in ordered], dtype=self.dtype, device=stored.device)
+        unknown: set[float] = set()
+        plain = _plain(stored).reshape(-1)
+        for start in range(0, plain.numel(), _CHUNK):
+            values = plain[start : start + _CHUNK].double()
+            position = torch.searchsorted(known, values).clamp_max(len(known) - 1)
+            unknown |= set(values[known[position] != values].unique().tolist())
+            _plain(index).view(-1)[start : start + _CHUNK] = classes[position]
+        if unknown:
             raise ValueError(
-                f"Expected the label {name} to hold only the values {list(self.label_values)} of "
-                f"`label_values`, but got {_shown(unknown)}."
+                f"Expected the label {name} to hold only the values {_listed(self.label_values)} "
+                f"of `label_values`, but got {_shown(sorted(unknown))}."
             )
         return index
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    """The same memory without metadata, which would be copied at every step."""
+    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor
+
+
+def _listed(values: Iterable[int]) -> str:
+    numbers = list(values)
+    return str(numbers) if len(numbers) <= 2 * _SHOWN else f"[{_shown(sorted(numbers))}]"
 
 
 def _shown(values: Sequence[float]) -> str:

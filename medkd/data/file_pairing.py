@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from medkd.data.manifest_fields import CASE_FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["FilePatterns", "find_cases", "natural_order"]
+__all__ = ["FilePatterns", "find_cases", "find_patient", "natural_order"]
 
 
 @dataclass(frozen=True)
@@ -25,25 +25,40 @@ class FilePatterns:
     finds the id in each path.
 
     Args:
-        image: glob pattern of the images, relative to the folder.
+        image: glob pattern of the images, relative to the folder, or several, one a channel.
+            Without one the shape of the folder is recognized, and there is no other pattern.
         label: glob pattern of the labels.
         label_2nd: glob pattern of a second observer's labels; not every case needs one.
         mask: glob pattern of the field-of-view masks; not every case needs one.
         pairing: regular expression whose group ``id``, or first group, is the case id.
         patient: regular expression whose group ``patient``, or first group, is the patient,
             searched in the image's path relative to the folder. Without one every image is its own
-            patient.
+            patient, unless the names say ``patient`` or the like and some patients have several.
+
+    Raises:
+        ValueError: if there is an image and no label, or any other pattern without an image.
     """
 
-    image: str
-    label: str
+    image: str | Sequence[str] | None = None
+    label: str | None = None
     label_2nd: str | None = None
     mask: str | None = None
     pairing: str | None = None
     patient: str | None = None
 
+    def __post_init__(self) -> None:
+        others = [
+            role for role in (*CASE_FILES, "pairing") if getattr(self, role) and role != "image"
+        ]
+        if (self.image is None) != (self.label is None) or (self.image is None and others):
+            missing = "label" if self.label is None and self.image is not None else "image"
+            raise ValueError(
+                f"Expected a pattern for the image and for the label, but got none for the "
+                f"{missing}."
+            )
 
-def find_cases(folder: Path, patterns: FilePatterns) -> list[dict[str, str]]:
+
+def find_cases(folder: Path, patterns: FilePatterns) -> list[dict[str, str | list[str]]]:
     r"""Pair the files of a folder to cases.
 
     Args:
@@ -51,11 +66,12 @@ def find_cases(folder: Path, patterns: FilePatterns) -> list[dict[str, str]]:
         patterns: which file is what.
 
     Returns:
-        ``case_id``, ``patient`` and the files of every case, in natural order of their ids.
+        ``case_id`` and the files of every case, in natural order of their ids; the image is a list
+        of files where there is a pattern for each channel.
 
     Raises:
         ValueError: if a pattern finds nothing, a file pairs with no image or an image with no
-            label, two files pair with one image, or an expression does not match.
+            label, two files pair with one image, or the pairing does not match.
 
     Example:
         >>> import tempfile
@@ -63,22 +79,52 @@ def find_cases(folder: Path, patterns: FilePatterns) -> list[dict[str, str]]:
         >>> folder = Path(tempfile.mkdtemp())
         >>> for name in ("1L.jpg", "1L_hand.png", "1R.jpg", "1R_hand.png"):
         ...     (folder / name).touch()
-        >>> patterns = FilePatterns("*.jpg", "*_hand.png", patient=r"(\d+)[LR]")
-        >>> [(case["case_id"], case["patient"]) for case in find_cases(folder, patterns)]
-        [('1L', '1'), ('1R', '1')]
+        >>> cases = find_cases(folder, FilePatterns("*.jpg", "*_hand.png"))
+        >>> [(case["case_id"], case["label"]) for case in cases]
+        [('1L', '1L_hand.png'), ('1R', '1R_hand.png')]
     """
-    found: dict[str, dict[str, str]] = {}
-    for role in CASE_FILES:
-        pattern = getattr(patterns, role)
-        if pattern is not None:
-            found[role] = _find_files(folder, pattern, pairing=patterns.pairing, role=role)
-    for role, other in (("image", "label"), *((role, "image") for role in found)):
+    images = [patterns.image] if isinstance(patterns.image, str) else list(patterns.image or ())
+    sought = {"image": images[0]} if images else {}
+    sought |= {f"channel {i} of the image": pattern for i, pattern in enumerate(images) if i}
+    sought |= {role: p for role in CASE_FILES[1:] if (p := getattr(patterns, role)) is not None}
+    found = {
+        role: _find_files(folder, pattern, pairing=patterns.pairing, role=role)
+        for role, pattern in sought.items()
+    }
+    channels = list(sought)[: len(images)]
+    pairs = [("image", "label"), *((role, "image") for role in found)]
+    for role, other in (*pairs, *(("image", channel) for channel in channels)):
         _check_paired(found[role], found[other], role=role, other=other)
     return [
-        {"case_id": i, "patient": _find_patient(found["image"][i], patterns.patient, case_id=i)}
-        | {role: files[i] for role, files in found.items() if i in files}
+        {"case_id": i, "image": _one_or_list([found[channel][i] for channel in channels])}
+        | {role: files[i] for role, files in found.items() if i in files and role not in channels}
         for i in sorted(found["image"], key=natural_order)
     ]
+
+
+def find_patient(image: str, expression: str) -> str:
+    """Whose an image is.
+
+    Args:
+        image: its path relative to the folder.
+        expression: regular expression whose group ``patient``, or first group, is the patient.
+
+    Returns:
+        The patient.
+
+    Raises:
+        ValueError: if it is no regular expression with a group, or does not match.
+    """
+    match = _compile(expression).search(image)
+    if match is None or not _group(match, "patient"):
+        raise ValueError(
+            f"Expected the patient expression {expression!r} to match every image, but got {image}."
+        )
+    return _group(match, "patient")
+
+
+def _one_or_list(paths: list[str]) -> str | list[str]:
+    return paths[0] if len(paths) == 1 else paths
 
 
 def _check_paired(
@@ -98,6 +144,8 @@ def _find_files(folder: Path, pattern: str, *, pairing: str | None, role: str) -
     expression = _compile(pairing) if pairing else _wildcards(pattern)
     files: dict[str, str] = {}
     for path in sorted(folder.glob(pattern)):
+        if path.name.startswith("._"):  # what macOS leaves beside a file on other systems
+            continue
         relative = path.relative_to(folder).as_posix()
         match = expression.search(relative)
         if match is None:
@@ -126,17 +174,6 @@ def _wildcards(pattern: str) -> re.Pattern[str]:
     pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", pattern)
     regular = (p if p.startswith("[") else translated.get(p, re.escape(p)) for p in pieces)
     return re.compile("".join(regular).replace("[!", "[^") + r"\Z")
-
-
-def _find_patient(image: str, expression: str | None, *, case_id: str) -> str:
-    if expression is None:
-        return case_id
-    match = _compile(expression).search(image)
-    if match is None or not _group(match, "patient"):
-        raise ValueError(
-            f"Expected the patient expression {expression!r} to match every image, but got {image}."
-        )
-    return _group(match, "patient")
 
 
 def _compile(expression: str) -> re.Pattern[str]:

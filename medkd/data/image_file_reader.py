@@ -9,6 +9,8 @@ import numpy as np
 from monai.data import NibabelReader, PILReader
 from PIL import Image, ImageOps
 
+from medkd.data.readable_file import as_tuple, check_readable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,7 +22,6 @@ _NIFTI = (".nii", ".nii.gz")
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".bmp")
 SUFFIXES = (*_PICTURES, *_NIFTI)
 _DEEP_GRAY = ("I", "F")  # first letter of Pillow's modes of more than eight bits: I, I;16, F
-_LFS_START = b"version https://git-lfs"
 
 
 class ImageFileReader(PILReader):
@@ -75,7 +76,7 @@ class ImageFileReader(PILReader):
         Returns:
             True if all are supported.
         """
-        return all(str(name).lower().endswith(SUFFIXES) for name in _as_tuple(filename))
+        return all(str(name).lower().endswith(SUFFIXES) for name in as_tuple(filename))
 
     def read(self, data: Sequence[str | Path] | str | Path, **_: object) -> tuple[Path, ...]:
         """Note which file is to be read; :meth:`get_data` opens it (see the class).
@@ -86,7 +87,7 @@ class ImageFileReader(PILReader):
         Returns:
             The path as a tuple of one.
         """
-        return tuple(Path(name) for name in _as_tuple(data))
+        return tuple(Path(name) for name in as_tuple(data))
 
     def get_data(self, img: tuple[Path, ...]) -> tuple[NDArray[Any], dict[str, Any]]:
         """Decode the file.
@@ -104,7 +105,7 @@ class ImageFileReader(PILReader):
         if len(img) != 1:
             raise ValueError(f"Expected one file for an image, but got {len(img)}: {list(img)}.")
         path = img[0]
-        _check_readable(path)
+        check_readable(path, suffixes=SUFFIXES)
         if path.name.lower().endswith(_NIFTI):
             return self._get_nifti(path)
         picture = _to_channels(_decode(path), num_channels=self.num_channels)
@@ -154,29 +155,6 @@ def stored_channels(path: str | Path) -> int:
     array, _ = ImageFileReader(num_channels=3).get_data((Path(path),))
     gray = all(np.array_equal(array[..., 0], array[..., channel]) for channel in (1, 2))
     return 1 if gray else 3
-
-
-def _as_tuple(names: Sequence[str | Path] | str | Path) -> tuple[str | Path, ...]:
-    return (names,) if isinstance(names, (str, Path)) else tuple(names)
-
-
-def _check_readable(path: Path) -> None:
-    """The faults that a decoder would only describe as 'cannot identify'."""
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected an image file at {path}, but there is none.")
-    with path.open("rb") as file:
-        start = file.read(len(_LFS_START))
-    if not start:
-        raise ValueError(f"Expected {path} to be an image, but got an empty file.")
-    if start == _LFS_START:
-        raise ValueError(
-            f"Expected {path} to be an image, but got a Git LFS pointer: the file itself was not "
-            "downloaded (`git lfs pull` does)."
-        )
-    if not path.name.lower().endswith(SUFFIXES):
-        raise ValueError(
-            f"Expected {path} to end with one of {', '.join(SUFFIXES)}, but got {path.suffix!r}."
-        )
 
 
 def _decode(path: Path) -> Image.Image:

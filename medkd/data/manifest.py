@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from medkd.data.manifest_fields import (
     check_keys,
+    paths_of,
     read_cases,
     read_channel_names,
     read_checksums,
     read_label_values,
     read_labels,
+    read_spatial_dims,
     read_splits,
     read_text,
 )
@@ -26,7 +28,7 @@ __all__ = ["Case", "Manifest", "parse_manifest", "read_manifest"]
 
 _REQUIRED = ("name", "channel_names", "labels", "label_values", "cases", "splits")
 _TEXTS = ("description", "modality", "source", "license", "citation", "changes")
-_OPTIONAL = (*_TEXTS, "files")
+_OPTIONAL = (*_TEXTS, "spatial_dims", "files")
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,28 @@ class Case:
         case_id: name of the case, unique in its manifest.
         patient: whose it is. Cases of one patient are always in the same split.
         files: ``"image"``, ``"label"`` and optionally ``"label_2nd"`` and ``"mask"`` to a path
-            relative to the data set's folder, with ``/`` between folders.
+            relative to the data set's folder, with ``/`` between folders; the image of a volume may
+            be a tuple of paths, one a channel.
     """
 
     case_id: str
     patient: str
-    files: dict[str, str]
+    files: dict[str, str | tuple[str, ...]]
+
+    def paths(self, role: str) -> tuple[str, ...]:
+        """The paths of one part, also where it is a single file.
+
+        Args:
+            role: a key of ``files``.
+
+        Returns:
+            One path, or one a channel.
+
+        Example:
+            >>> Case("a", "1", {"image": ("a_T1.nii.gz", "a_T2.nii.gz")}).paths("image")
+            ('a_T1.nii.gz', 'a_T2.nii.gz')
+        """
+        return paths_of(self.files[role])
 
 
 @dataclass(frozen=True)
@@ -51,7 +69,8 @@ class Manifest:
 
     Args:
         name: short name of the data set.
-        channel_names: image channel to its name, ``{0: "red", 1: "green", 2: "blue"}``.
+        channel_names: image channel to its name, ``{0: "red", 1: "green", 2: "blue"}`` or
+            ``{0: "CT"}``.
         labels: class name to class index; ``background`` is 0 and indices have no gap.
         label_values: value stored in a label file to class index; several values may be one class.
         cases: the cases in stored order.
@@ -62,6 +81,7 @@ class Manifest:
         license: under which terms.
         citation: what to cite.
         changes: what this manifest decided or changed, and when.
+        spatial_dims: 2 for pictures, 3 for volumes.
         checksums: relative path to SHA-256, for the files that the owner does not change.
     """
 
@@ -77,6 +97,7 @@ class Manifest:
     license: str = ""
     citation: str = ""
     changes: str = ""
+    spatial_dims: int = 2
     checksums: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -195,17 +216,24 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
     """
     check_keys(content, where="the manifest", required=_REQUIRED, optional=_OPTIONAL)
     labels = read_labels(content["labels"])
-    cases = tuple(Case(**entry) for entry in read_cases(content["cases"]))
+    channel_names = read_channel_names(content["channel_names"])
+    spatial_dims = read_spatial_dims(content.get("spatial_dims", 2))
+    entries = read_cases(
+        content["cases"], spatial_dims=spatial_dims, num_channels=len(channel_names)
+    )
+    cases = tuple(Case(**entry) for entry in entries)
     patients = {case.case_id: case.patient for case in cases}
     return Manifest(
         name=read_text(content["name"], where="`name`"),
-        channel_names=read_channel_names(content["channel_names"]),
+        channel_names=channel_names,
         labels=labels,
         label_values=read_label_values(content["label_values"], labels=labels),
         cases=cases,
         splits=read_splits(content["splits"], patients=patients),
+        spatial_dims=spatial_dims,
         checksums=read_checksums(
-            content.get("files", {}), known={path for case in cases for path in case.files.values()}
+            content.get("files", {}),
+            known={path for case in cases for role in case.files for path in case.paths(role)},
         ),
         **{key: read_text(content.get(key, ""), where=f"`{key}`", empty=True) for key in _TEXTS},
     )

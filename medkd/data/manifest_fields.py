@@ -11,11 +11,13 @@ from typing import Any
 __all__ = [
     "CASE_FILES",
     "check_keys",
+    "paths_of",
     "read_cases",
     "read_channel_names",
     "read_checksums",
     "read_label_values",
     "read_labels",
+    "read_spatial_dims",
     "read_splits",
     "read_text",
 ]
@@ -49,6 +51,13 @@ def read_text(value: object, *, where: str, empty: bool = False) -> str:
     if not isinstance(value, str) or not (empty or value.strip()):
         raise ValueError(f"Expected {where} to be a text, but got {value!r}.")
     return value
+
+
+def read_spatial_dims(value: object) -> int:
+    """2 for pictures, 3 for volumes."""
+    if isinstance(value, bool) or value not in (2, 3):
+        raise ValueError(f"Expected `spatial_dims` to be 2 or 3, but got {value!r}.")
+    return int(str(value))
 
 
 def read_channel_names(value: object) -> dict[int, str]:
@@ -107,7 +116,7 @@ def read_label_values(value: object, *, labels: Mapping[str, int]) -> dict[int, 
     return values
 
 
-def read_cases(value: object) -> list[dict[str, Any]]:
+def read_cases(value: object, *, spatial_dims: int, num_channels: int) -> list[dict[str, Any]]:
     """``case_id``, ``patient`` and ``files`` of every case; no id, image or label twice."""
     if not isinstance(value, list) or not value:
         raise ValueError(
@@ -116,8 +125,16 @@ def read_cases(value: object) -> list[dict[str, Any]]:
     cases = [_read_case(entry, position=position) for position, entry in enumerate(value, start=1)]
     _refuse_twice((case["case_id"] for case in cases), what="every `case_id` of `cases`")
     for role in ("image", "label"):
-        _refuse_twice((case["files"][role] for case in cases), what=f"every `{role}` of `cases`")
+        paths = (path for case in cases for path in paths_of(case["files"][role]))
+        _refuse_twice(paths, what=f"every `{role}` of `cases`")
+    for case in cases:
+        _check_channels(case, spatial_dims=spatial_dims, num_channels=num_channels)
     return cases
+
+
+def paths_of(files: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The paths of one part of a case: several where each channel is a file of its own."""
+    return (files,) if isinstance(files, str) else files
 
 
 def read_splits(value: object, *, patients: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -173,7 +190,7 @@ def _read_case(entry: object, *, position: int) -> dict[str, Any]:
         "case_id": _read_case_id(fields["case_id"], where=where),
         "patient": read_text(fields["patient"], where=f"`patient` of {where}"),
         "files": {
-            role: _read_path(fields[role], where=f"`{role}` of {where}")
+            role: _read_paths(fields[role], role=role, where=f"`{role}` of {where}")
             for role in CASE_FILES
             if role in fields
         },
@@ -189,6 +206,35 @@ def _read_case_id(value: object, *, where: str) -> str:
             f"mark, quote or bar), but got {case_id!r}."
         )
     return case_id
+
+
+def _read_paths(value: object, *, role: str, where: str) -> str | tuple[str, ...]:
+    """One path, or for the image a list of paths, one a channel."""
+    if role == "image" and isinstance(value, (list, tuple)):
+        if not value:
+            raise ValueError(f"Expected {where} to list at least one path, but got none.")
+        return tuple(_read_path(path, where=where) for path in value)
+    return _read_path(value, where=where)
+
+
+def _check_channels(case: Mapping[str, Any], *, spatial_dims: int, num_channels: int) -> None:
+    """All channels are in one file, or those of a volume in a file each."""
+    image, where = case["files"]["image"], f"`image` of case {case['case_id']!r}"
+    if spatial_dims == 2 and not isinstance(image, str):
+        raise ValueError(
+            f"Expected {where} to be one path, but got a list: only volumes (`spatial_dims` 3) "
+            "have a file for each channel."
+        )
+    if len(paths_of(image)) not in (1, num_channels):
+        raise ValueError(
+            f"Expected {where} to list one path for each of the {num_channels} channels of "
+            f"`channel_names`, but got {len(paths_of(image))}."
+        )
+    if spatial_dims == 3 and "mask" in case["files"]:
+        raise ValueError(
+            f"Expected case {case['case_id']!r} to have no `mask`, because all voxels of a volume "
+            f"count, but got {case['files']['mask']!r}."
+        )
 
 
 def _read_path(value: object, *, where: str) -> str:

@@ -129,7 +129,7 @@ def _decode(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Values and affine of one file."""
     check_readable(path, suffixes=VOLUME_SUFFIXES)
     try:
-        image: Nifti1Pair = nibabel.load(path)  # type: ignore[assignment]
+        image: Nifti1Pair = nibabel.load(path)
         affine = np.asarray(image.affine, dtype=np.float64)
         stored = image.get_data_dtype()
         # Whatever the header scales is scaled in float64: 10 times 0.1 is 1, a label's value.

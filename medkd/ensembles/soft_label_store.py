@@ -7,28 +7,29 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
+from medkd.ensembles.soft_label_file import read_codes, write_codes
 from medkd.files import atomic_write, sha256_of
-from medkd.functional import decode_probs, encode_probs
+from medkd.functional import decode_probs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import torch
+
 __all__ = ["SoftLabelStore", "add_soft_labels"]
 
-_FORMAT = 1
+_FORMAT = 2  # 1 was a .npy file a case, not compressed
 _log = logging.getLogger(__name__)
 
 
 class SoftLabelStore:
     """The teacher's probabilities of every training case, in the geometry the student sees.
 
-    One ``.npy`` file a case, ``(C - 1, *spatial)`` of ``uint8``: **C - 1 bytes per pixel** (one for
-    vessels, where two float32 channels take eight), by the code of
-    :func:`medkd.functional.encode_probs`, whose error is at most about 2e-5 nats of KL. Files are
-    memory-mapped, so a crop reads the crop.
+    One HDF5 file a case with the codes of :func:`medkd.functional.encode_probs`, whose error is at
+    most about 2e-5 nats of KL for two classes: ``(C - 1, *spatial)`` of ``uint8``, **C - 1 bytes
+    per voxel** (one for vessels, where two float32 channels take eight), and far fewer on disk,
+    because codes are compressed (``benchmarks/results/soft_label_size.md``). They lie in chunks, so
+    a crop reads little more than the crop.
 
     ``index.json`` says what produced them: a *key* for all (teacher weights, temperature,
     deterministic transforms, sliding window) and the SHA-256 of each case's image. :meth:`open_for`
@@ -43,7 +44,7 @@ class SoftLabelStore:
         ValueError: if the directory holds an ``index.json`` that is not one of a store.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, torch
         >>> store = SoftLabelStore(tempfile.mkdtemp())
         >>> store.open_for({"temperature": 2.0})
         >>> probs = torch.full((2, 4, 3), 0.5)
@@ -74,21 +75,28 @@ class SoftLabelStore:
         wanted = json.loads(json.dumps(key))
         if self._index["key"] == wanted and self._index["format"] == _FORMAT:
             return
-        if self._index["cases"]:
+        dropped = self._index["cases"]
+        if dropped:
             _log.warning(
                 "Soft labels in %s are written again: %s.",
                 self.directory,
-                _difference(self._index["key"] or {}, wanted),
+                _difference(
+                    {**(self._index["key"] or {}), "format of the store": self._index["format"]},
+                    {**wanted, "format of the store": _FORMAT},
+                ),
             )
         self._index = {"format": _FORMAT, "key": wanted, "cases": {}}
         self._save_index()
+        # Those of another format have another name and would never be written over.
+        for entry in dropped.values():
+            (self.directory / Path(entry["file"]).name).unlink(missing_ok=True)
 
     def missing(self, cases: Sequence[Mapping[str, Any]], *, source: str = "image") -> list[str]:
         """Which cases have no label, or one of another image.
 
         Args:
-            cases: items with ``case_id`` and a file under ``source``.
-            source: the key of the file that the teacher saw.
+            cases: items with ``case_id`` and, under ``source``, a file or a list of them.
+            source: the key of what the teacher saw.
 
         Returns:
             Their ids, in the order of ``cases``.
@@ -111,15 +119,13 @@ class SoftLabelStore:
         Args:
             case_id: the case; one folder level, as in a manifest.
             probs: the teacher's probabilities, ``(C, *spatial)``, one when summed over ``C``.
-            source_sha256: SHA-256 of the image file they were computed from.
+            source_sha256: SHA-256 of the image they were computed from, of one file or several.
 
         Raises:
             OSError: if the file cannot be written.
         """
-        codes = encode_probs(probs.unsqueeze(0)).squeeze(0).cpu().numpy()
-        name = f"{case_id}.npy"
-        with atomic_write(self.directory / name) as file:
-            np.save(file, codes)
+        name = f"{case_id}.h5"
+        write_codes(self.directory / name, probs)
         self._index["cases"][case_id] = {"file": name, "source_sha256": source_sha256}
         self._save_index()
 
@@ -153,9 +159,9 @@ class SoftLabelStore:
 
         Raises:
             KeyError: if the store has no label of it.
+            ValueError: if its file is damaged.
         """
-        codes = np.load(self.path_of(case_id), mmap_mode="r")[(slice(None), *region)]
-        return decode_probs(torch.from_numpy(np.array(codes)).unsqueeze(0)).squeeze(0)
+        return decode_probs(read_codes(self.path_of(case_id), region).unsqueeze(0)).squeeze(0)
 
     def _save_index(self) -> None:
         with atomic_write(self._index_path, "w") as file:
@@ -204,4 +210,4 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         if before != after:
             short = len(before) + len(after) < 80  # a line of the log
             parts.append(f"{name} was {before}, is {after}" if short else f"{name} changed")
-    return "; ".join(parts) or "the format of the store changed"
+    return "; ".join(parts)

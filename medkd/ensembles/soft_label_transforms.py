@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.transform import MapTransform
 from monai.utils.type_conversion import convert_to_tensor
 
+from medkd.ensembles.soft_label_file import read_codes
 from medkd.functional import decode_probs
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class LoadSoftLabeld(MapTransform):
         item = dict(data)
         for key in self.key_iterator(item):
             path, image = item[key], item[self.image_key]
-            codes = _read_codes(path)
+            codes = read_codes(path)
             if codes.shape[1:] != image.shape[1:]:
                 raise ValueError(
                     f"Expected the soft label {path} to have the size of its image, "
@@ -75,13 +74,3 @@ class DecodeSoftLabeld(MapTransform):
             plain = convert_to_tensor(item[key], track_meta=False)
             item[key] = decode_probs(plain.unsqueeze(0)).squeeze(0)
         return item
-
-
-def _read_codes(path: str) -> torch.Tensor:
-    try:
-        return torch.from_numpy(np.load(path))
-    except (ValueError, EOFError) as error:
-        raise ValueError(
-            f"Expected {path} to hold a soft label, but it cannot be read as such: it is damaged, "
-            "or was written by something else. Remove it to have it written again."
-        ) from error

@@ -4,7 +4,7 @@ from medkd.functional.adaptive_calibration import (
     adaptive_calibration_error,
     adaptive_top_label_calibration_error,
 )
-from medkd.functional.band import label_band
+from medkd.functional.band import label_band, surface_band
 from medkd.functional.calibration import (
     ReliabilityBins,
     expected_calibration_error,
@@ -84,5 +84,6 @@ __all__ = [
     "reliability_bins",
     "risk_coverage_curve",
     "root_mean_square_calibration_error",
+    "surface_band",
     "tempered_probs",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from medkd._checks import check_at_least, check_batch
@@ -155,7 +156,7 @@ def _mean_error_per_case(
 
 def _equal_mass_error(values: Tensor, positive: Tensor, num_bins: int) -> float:
     """Mean gap over bins of equal mass; ``values`` and bool ``positive`` are ``(voxels,)``."""
-    ordered, ordered_positive = values.sort().values, values[positive].sort().values
+    ordered, ordered_positive = _ascending(values), _ascending(values[positive])
     num_voxels = values.numel()
     mass = torch.arange(num_bins, device=values.device) * num_voxels  # times R, to stay whole
     tied = ordered[mass // num_bins]  # the probability that the cut falls on
@@ -173,6 +174,13 @@ def _equal_mass_error(values: Tensor, positive: Tensor, num_bins: int) -> float:
     below = torch.cat([up_to_run.new_zeros(1), up_to_run[:-1]]) + voxels_of_run * tied.double()
     gaps = torch.cat([below - positives_below, total]).diff()
     return gaps.abs().sum().item() / num_voxels
+
+
+def _ascending(values: Tensor) -> Tensor:
+    """Sorted; on a CPU by numpy, which takes a tenth of torch's time for millions of values."""
+    if values.device.type != "cpu" or values.dtype not in {torch.float32, torch.float64}:
+        return values.sort().values
+    return torch.from_numpy(np.sort(values.numpy()))
 
 
 def _run(ordered: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

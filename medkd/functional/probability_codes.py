@@ -18,6 +18,7 @@ __all__ = ["decode_probs", "encode_probs"]
 
 _MAX_CODE = 255
 _HALF_PI = math.pi / 2
+_SLAB_VALUES = 1 << 22  # 16 MB of float32
 
 # The share of every code, sin^2 of its angle. Read backwards it is cos^2, what the share leaves.
 _ANGLES = torch.arange(_MAX_CODE + 1, dtype=torch.float64) * (_HALF_PI / _MAX_CODE)
@@ -69,13 +70,28 @@ def encode_probs(probs: Probs) -> Tensor:
         root of a proportion).
     """
     check_batch(probs, "probs")
-    # (B, C, *spatial) with class 0 last, where the remainder of all others belongs.
-    ordered = probs.to(torch.promote_types(probs.dtype, torch.float32)).roll(-1, dims=1)
-    roots = ordered.clamp_min(0)
-    rest = roots.flip(1).cumsum(dim=1).flip(1)[:, 1:]  # sum of the classes after this one
-    # arctan2 of both parts instead of arcsin of their ratio: exact where either is tiny, 0 for 0/0.
-    angles = torch.atan2(roots[:, :-1].sqrt(), rest.sqrt())
-    return (angles * (_MAX_CODE / _HALF_PI)).round().to(torch.uint8)
+    num_batch, num_classes, *spatial = probs.shape
+    codes = probs.new_empty((num_batch, num_classes - 1, *spatial), dtype=torch.uint8)
+    # A slab at a time: the float temporaries of a whole volume are several times its size.
+    planes = max(1, _SLAB_VALUES * spatial[0] // max(1, probs.numel()))
+    for start in range(0, spatial[0], planes):
+        slab = (slice(None), slice(None), slice(start, start + planes))
+        codes[slab] = _codes_of(probs[slab])
+    return codes
+
+
+def _codes_of(probs: Probs) -> Tensor:
+    """Codes of a slab, the last share first; class 0 is what remains behind all others."""
+    roots = probs.to(torch.promote_types(probs.dtype, torch.float32)).clamp_min(0)
+    codes = torch.empty_like(roots[:, 1:], dtype=torch.uint8)
+    rest = roots[:, 0]
+    for index in reversed(range(1, roots.shape[1])):
+        share = roots[:, index]
+        # arctan2 of both parts, not arcsin of their ratio: exact where either is tiny, 0 for 0/0.
+        angle = torch.atan2(share.sqrt(), rest.sqrt())
+        codes[:, index - 1] = (angle * (_MAX_CODE / _HALF_PI)).round().to(torch.uint8)
+        rest = rest + share
+    return codes
 
 
 def decode_probs(codes: Tensor) -> Probs:
@@ -106,10 +122,15 @@ def decode_probs(codes: Tensor) -> Probs:
             "Expected `codes` of shape (B, C - 1, *spatial) with one to three spatial axes, "
             f"but got shape {tuple(codes.shape)}."
         )
-    table = _SHARES.to(codes.device)
-    index = codes.int()
-    shares, rests = table[index], table[_MAX_CODE - index]
-    # What the classes before this one have left: 1, 1-s_1, (1-s_1)(1-s_2), ...
-    left = rests.cumprod(dim=1)
-    foreground = torch.cat([shares[:, :1], shares[:, 1:] * left[:, :-1]], dim=1)
-    return torch.cat([left[:, -1:], foreground], dim=1)
+    shares = _SHARES.to(codes.device)
+    rests = shares.flip(0)
+    num_batch, num_codes, *spatial = codes.shape
+    probs = shares.new_empty((num_batch, num_codes + 1, *spatial))
+    left = shares.new_ones((num_batch, *spatial))  # by the classes before this one
+    for channel in range(num_codes):
+        # `index_select` is several times as fast as indexing with a volume.
+        index = codes[:, channel].reshape(-1).int()
+        probs[:, channel + 1] = shares.index_select(0, index).view_as(left) * left
+        left = left * rests.index_select(0, index).view_as(left)
+    probs[:, 0] = left
+    return probs

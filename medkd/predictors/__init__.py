@@ -4,6 +4,7 @@ from medkd.predictors.cost import PredictorCost, count_multiply_adds, measure_co
 from medkd.predictors.monte_carlo_dropout_predictor import MonteCarloDropoutPredictor
 from medkd.predictors.network_predictor import NetworkPredictor, single_networks
 from medkd.predictors.prediction_maps import PredictionMapsd
+from medkd.predictors.prediction_maps_inferer import PredictionMapsInferer
 from medkd.predictors.predictor import Predictor
 from medkd.predictors.temperature_predictor import TemperaturePredictor
 from medkd.predictors.test_time_augmentation_predictor import TestTimeAugmentationPredictor
@@ -11,6 +12,7 @@ from medkd.predictors.test_time_augmentation_predictor import TestTimeAugmentati
 __all__ = [
     "MonteCarloDropoutPredictor",
     "NetworkPredictor",
+    "PredictionMapsInferer",
     "PredictionMapsd",
     "Predictor",
     "PredictorCost",

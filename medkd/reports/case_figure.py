@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
 from medkd.reports.case_overlays import (
     class_color,
@@ -28,6 +29,8 @@ from medkd.reports.figure_style import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
@@ -44,6 +47,9 @@ _SHOWN = ("deep_ensemble", "student")
 _UNSURE = 0.5  # share of the highest entropy
 _BINARY = 2
 _MAX_CLASSES = 7
+_CLASSES_A_ROW = 4
+_SIDES = ((0.05, 0.5), (0.95, 0.5), (0.5, 0.95), (0.5, 0.05))
+_OUTLINE = withStroke(linewidth=2, foreground="black")
 
 
 def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
@@ -68,9 +74,10 @@ def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
         names = list(picture.methods)[: len(_SHOWN)]
     num_rows = len(_SHOWN)
     height, width = picture.label.shape
-    ratio = min(max(height / width, _FLATTEST), _TALLEST)
+    ratio = min(max(picture.pixel_aspect * height / width, _FLATTEST), _TALLEST)
     panel_height = _PANEL_WIDTH * ratio + _TITLE_HEIGHT
-    key_height = _KEY_HEIGHT + _KEY_ROW_HEIGHT * (len(results.class_names) > _BINARY)
+    num_class_rows = len(_class_rows(picture)) if len(results.class_names) > _BINARY else 0
+    key_height = _KEY_HEIGHT + _KEY_ROW_HEIGHT * num_class_rows
     heights = [*([panel_height] * num_rows), key_height]
 
     def draw(figure: Figure) -> None:
@@ -86,6 +93,8 @@ def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
         _draw_case(panels[:2, 0], picture)
         for row, name in zip(panels[:, 1:], names, strict=False):
             uncertainty = _draw_method(row, results, picture, name)
+        for axes in panels.flat:
+            axes.set_aspect(picture.pixel_aspect)
         if names:
             _draw_scale(figure.add_subplot(grid[-1, -1]), uncertainty)
         _draw_key(figure.add_subplot(grid[-1, :-1]), results, picture)
@@ -96,8 +105,16 @@ def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
 def _draw_case(panels: np.ndarray, picture: CasePicture) -> None:
     panels[0].set_title("image")
     panels[0].imshow(shown_image(picture.image), cmap="gray", vmin=0, vmax=1)
+    _name_sides(panels[0], picture.sides)
     panels[1].set_title("label")
     panels[1].imshow(class_picture(picture.label, picture.mask), interpolation_stage="rgba")
+
+
+def _name_sides(axes: Axes, sides: Sequence[str]) -> None:
+    """Letters for what lies to the left, right, top and bottom, as on a radiologist's screen."""
+    for letter, (x, y) in zip(sides, _SIDES, strict=False):
+        text = axes.text(x, y, letter, transform=axes.transAxes, ha="center", va="center")
+        text.set(color="white", fontweight="bold", path_effects=[_OUTLINE])
 
 
 def _draw_method(
@@ -152,13 +169,23 @@ def _draw_key(axes: Axes, results: EvaluationResults, picture: CasePicture) -> N
         errors.append(_patch(UNSCORED, "not scored"))
     rows = [errors, [_patch(color, kind) for kind, color in TRUST_COLORS.items()]]
     if not is_binary:
-        shown = np.unique(picture.label[picture.label > 0])[:_MAX_CLASSES]
-        rows.append([_patch(class_color(int(c)), _class_name(results, int(c))) for c in shown])
+        rows += [
+            [_patch(class_color(index), _class_name(results, index)) for index in classes]
+            for classes in _class_rows(picture)
+        ]
     for index, row in enumerate(rows):
         if (earlier := axes.get_legend()) is not None:
             axes.add_artist(earlier)  # a second legend replaces the first otherwise
         place = (0, 1 - (index + 0.5) / len(rows))
         axes.legend(handles=row, loc="center left", bbox_to_anchor=place, ncols=max(len(row), 1))
+
+
+def _class_rows(picture: CasePicture) -> list[list[int]]:
+    """Classes to name in the key, so many a row; at least one row, if an empty one."""
+    maps = [picture.label, *(prediction for prediction, _ in picture.methods.values())]
+    shown = np.unique(np.concatenate([classes[classes > 0] for classes in maps])).tolist()
+    shown = shown[:_MAX_CLASSES]
+    return [shown[i : i + _CLASSES_A_ROW] for i in range(0, max(len(shown), 1), _CLASSES_A_ROW)]
 
 
 def _patch(color: str, text: str) -> Patch:

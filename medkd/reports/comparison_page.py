@@ -13,6 +13,7 @@ from medkd.reports.page_layout import definitions, figure_block, folded, note, p
 from medkd.reports.page_tables import difference_table
 from medkd.reports.score_columns import SCORES, score_column
 from medkd.reports.tables import score_table_column, size_and_time_columns
+from medkd.reports.volume_grid import in_voxels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,8 @@ def _scores(reports: Sequence[StoredReport]) -> str:
     first = "<th>Run</th>" if has_runs else ""
     head = f'<tr>{first}<th class="left">Method</th>'
     head += f"{column_headings(columns)}</tr>"
-    meanings = {score.title: score.meaning for score in shown}
+    is_volume = "hd95" in known
+    meanings = {score.title: in_voxels(score.meaning, is_volume=is_volume) for score in shown}
     words = folded("What the columns mean", definitions(meanings))
     return "\n".join([table(head, rows, css_class="small"), note(_SCORES_NOTE), words])
 

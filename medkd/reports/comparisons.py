@@ -49,7 +49,7 @@ def compare_methods(results: EvaluationResults) -> dict[str, list[Comparison]]:
 
     Returns:
         Metric id to a comparison for each other method that shares a case with the reference, for
-        Dice, ECE, NLL and AURC; empty without the reference.
+        Dice, HD95, ECE, NLL and AURC as far as they were measured; empty without the reference.
     """
     reference = results.method(REFERENCE_METHOD)
     if reference is None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from medkd.functional import ErrorBins, ReliabilityBins
     from medkd.reports.method_cost import MethodCost
+    from medkd.reports.volume_grid import VolumeGrid
 
 __all__ = ["CasePicture", "EvaluationResults", "MethodResult"]
 
@@ -63,6 +64,10 @@ class CasePicture:
         mask: bool ``(height, width)``, the pixels that were scored; ``None`` for all.
         methods: method name to its prediction, class indices ``(height, width)``, and its
             uncertainty, ``(height, width)``, the entropy in nats.
+        plane: of a volume, which plane it is, such as ``axial``; empty for a picture.
+        pixel_aspect: height of a pixel by its width.
+        sides: what lies to the left, right, top and bottom, such as ``("R", "L", "A", "P")``; empty
+            for a picture.
 
     Raises:
         ValueError: if a picture has another size than ``label``.
@@ -74,6 +79,9 @@ class CasePicture:
     label: np.ndarray
     mask: np.ndarray | None
     methods: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    plane: str = ""
+    pixel_aspect: float = 1.0
+    sides: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.label.shape
@@ -101,6 +109,7 @@ class EvaluationResults:
         regions: region name to what its metric ids end in. The first is the main one.
         shift: kind and strength of what was done to the images, such as ``("blur", 3)``; ``None``
             for images as they are.
+        grid: where volumes were scored; ``None`` for pictures.
 
     Raises:
         ValueError: if there is no method, a name comes twice, the methods have other cases than
@@ -123,6 +132,7 @@ class EvaluationResults:
     pictures: Sequence[CasePicture] = ()
     regions: Mapping[str, str] = field(default_factory=lambda: dict(REGION_ENDINGS))
     shift: tuple[str, int] | None = None
+    grid: VolumeGrid | None = None
 
     def __post_init__(self) -> None:
         if not self.methods:
@@ -143,6 +153,11 @@ class EvaluationResults:
     def case_ids(self) -> tuple[str, ...]:
         """The cases, in the order of the first method's scores."""
         return tuple(self.methods[0].scores)
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether its cases are volumes, whose voxels have a size."""
+        return self.grid is not None
 
     @property
     def main_region(self) -> str:

@@ -19,7 +19,6 @@ from medkd.reports.page_layout import (
 from medkd.reports.page_tables import (
     calibration_table,
     case_table,
-    class_table,
     cost_table,
     difference_table,
     main_table,
@@ -28,15 +27,21 @@ from medkd.reports.page_tables import (
 )
 from medkd.reports.score_columns import (
     CALIBRATION_SCORES,
-    SCORES,
     SUMMARY_SCORES,
     UNCERTAINTY_SCORES,
 )
+from medkd.reports.structure_sections import class_section, pair_section
 from medkd.reports.summary_statement import summary_statement
-from medkd.reports.tables import calibration_columns, main_columns, uncertainty_columns
+from medkd.reports.tables import (
+    calibration_columns,
+    main_columns,
+    main_scores,
+    uncertainty_columns,
+)
+from medkd.reports.volume_grid import in_voxels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from medkd.reports.evaluation_results import EvaluationResults
     from medkd.reports.report_figures import ReportFigure
@@ -50,8 +55,12 @@ _REGION_NOTE = (
     "band holds the pixels round the label's edge, where segmentations differ and where errors are "
     "made."
 )
+_GRID_NOTE = (
+    "Everything here is measured on the grid that the networks see, resampled to {}: distances are "
+    "in millimeters, and a label that is finer than that is not seen at its full resolution."
+)
+_MEMBERS = "members differ by"
 _COST_NOTE = "A dash stands for what was not measured."
-_BINARY = 2
 
 
 def report_page(results: EvaluationResults, figures: Sequence[ReportFigure]) -> str:
@@ -72,11 +81,14 @@ def report_page(results: EvaluationResults, figures: Sequence[ReportFigure]) -> 
         statement(summary_statement(results)),
         _scores(results),
         _differences(results),
+        pair_section(results),
         section("Case by case", *drawn.get("cases", []), cases),
         _calibration(results, drawn.get("reliability", [])),
         _uncertainty(results, drawn.get("risk", [])),
-        _classes(results),
-        section("What it costs", cost_table(results), note(_COST_NOTE), _terms(COST_HEADINGS)),
+        class_section(results),
+        section(
+            "What it costs", cost_table(results), note(_COST_NOTE), _terms(results, COST_HEADINGS)
+        ),
         _figures("Training", drawn.get("training", [])),
         _figures("Cases to look at", drawn.get("pictures", [])),
     ]
@@ -97,7 +109,11 @@ def _subtitle(results: EvaluationResults) -> str:
     num_cases = len(results.case_ids)
     cases = f"{num_cases} case{'' if num_cases == 1 else 's'}"
     shift = "" if results.shift is None else f" · images with {'{} {}'.format(*results.shift)}"
-    return f"{results.split} split · {cases} · classes: {', '.join(results.class_names)}{shift}"
+    grid = "" if results.grid is None else f" · scored at {results.grid.text}"
+    names = ", ".join(results.class_names)
+    differ = results.settings.get(_MEMBERS)
+    members = f" · {_MEMBERS} {differ}" if differ else ""
+    return f"{results.split} split · {cases} · classes: {names}{shift}{grid}{members}"
 
 
 def _scores(results: EvaluationResults) -> str:
@@ -110,7 +126,8 @@ def _scores(results: EvaluationResults) -> str:
         [
             main_table(results),
             note(text + _missing(results)),
-            _meanings(SCORES, main_columns(results)),
+            *([] if results.grid is None else [note(_GRID_NOTE.format(results.grid.text))]),
+            _meanings(results, main_scores(results), main_columns(results)),
         ]
     )
 
@@ -120,7 +137,7 @@ def _missing(results: EvaluationResults) -> str:
     ending = results.regions[results.main_region]
     counts = {}
     for method in results.methods:
-        for score in SCORES:
+        for score in main_scores(results):
             values = method.values(f"{score.metric}{ending}").values()
             counts[f"{score.title} of {method.title}"] = sum(value != value for value in values)
     missing = [f"{name}: {count}" for name, count in counts.items() if count]
@@ -142,43 +159,45 @@ def _differences(results: EvaluationResults) -> str:
 
 
 def _calibration(results: EvaluationResults, figures: Sequence[str]) -> str:
-    words = _meanings(CALIBRATION_SCORES, calibration_columns(results))
+    words = _meanings(results, CALIBRATION_SCORES, calibration_columns(results))
     content = [calibration_table(results), words, *figures]
     if regions := region_table(results):
-        content += ["<h3>Calibration in other regions</h3>", regions, note(_REGION_NOTE)]
+        content += ["<h3>Calibration in other regions</h3>", regions, note(_band_words(results))]
     return section("Can the confidence be trusted?", *content)
+
+
+def _band_words(results: EvaluationResults) -> str:
+    words = in_voxels(_REGION_NOTE, is_volume=results.is_volume)
+    if results.grid is None:
+        return words
+    return f"{words} Here it is {results.grid.band_radius:g} mm wide to either side."
 
 
 def _uncertainty(results: EvaluationResults, figures: Sequence[str]) -> str:
     table = uncertainty_table(results)
     if table:
         columns = uncertainty_columns(results)
-        table += _meanings((*UNCERTAINTY_SCORES, *SUMMARY_SCORES), columns)
+        table += _meanings(results, (*UNCERTAINTY_SCORES, *SUMMARY_SCORES), columns)
     if not table and not figures:
         return ""
     return section("Does uncertainty find the errors?", table, *figures)
-
-
-def _classes(results: EvaluationResults) -> str:
-    if len(results.class_names) == _BINARY:
-        return ""
-    tables = [
-        f"<h3>{score.title} of every class</h3>\n{table}"
-        for score in SCORES
-        if (table := class_table(results, score))
-    ]
-    return section("Class by class", *tables) if tables else ""
 
 
 def _figures(heading: str, figures: Sequence[str]) -> str:
     return section(heading, *figures) if figures else ""
 
 
-def _meanings(scores: Iterable[ScoreColumn], columns: Iterable[TableColumn]) -> str:
+def _meanings(
+    results: EvaluationResults, scores: Iterable[ScoreColumn], columns: Iterable[TableColumn]
+) -> str:
     """What the scores of some columns mean."""
     titles = {column.title for column in columns}
-    return _terms({score.title: score.meaning for score in scores if score.title in titles})
+    shown = {score.title: score.meaning for score in scores if score.title in titles}
+    return _terms(results, shown)
 
 
-def _terms(entries: dict[str, str]) -> str:
-    return folded("What the columns mean", definitions(entries))
+def _terms(results: EvaluationResults, entries: Mapping[str, str]) -> str:
+    words = {
+        title: in_voxels(meaning, is_volume=results.is_volume) for title, meaning in entries.items()
+    }
+    return folded("What the columns mean", definitions(words))

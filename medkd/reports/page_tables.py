@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from medkd.reports.cost_table import COST_HEADINGS, cost_rows
@@ -23,14 +24,16 @@ from medkd.reports.number_texts import (
     score_digits,
     seconds_text,
 )
-from medkd.reports.score_columns import SCORES, score_column
+from medkd.reports.score_columns import score_column
 from medkd.reports.tables import (
     calibration_columns,
     main_columns,
+    main_scores,
     region_columns,
     score_table_column,
     uncertainty_columns,
 )
+from medkd.reports.volume_grid import in_voxels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +48,7 @@ __all__ = [
     "case_table",
     "class_table",
     "cost_table",
+    "difference_cells",
     "difference_table",
     "main_table",
     "region_table",
@@ -52,10 +56,12 @@ __all__ = [
 ]
 
 _LEVEL = 0.05
+_CASE_DIGITS = 4
+_WIDE = 4
 
 
 def main_table(results: EvaluationResults) -> str:
-    """Dice, MCC, ECE, Brier, NLL, parameters and seconds per case.
+    """Dice, of volumes HD95, MCC, ECE, Brier, NLL, parameters and seconds per case.
 
     Args:
         results: what to show.
@@ -63,7 +69,8 @@ def main_table(results: EvaluationResults) -> str:
     Returns:
         HTML.
     """
-    return _method_table(results, main_columns(results))
+    css_class = "" if results.grid is None else "small"  # there is a column more
+    return _method_table(results, main_columns(results), css_class=css_class)
 
 
 def calibration_table(results: EvaluationResults) -> str:
@@ -129,6 +136,33 @@ def class_table(results: EvaluationResults, score: ScoreColumn) -> str:
     return table(f"<tr><th>Class</th>{titles}</tr>", rows, css_class="small") if rows else ""
 
 
+def difference_cells(comparisons: Sequence[Comparison], name: str, score: ScoreColumn) -> str:
+    """Two cells: difference with interval, p with corrected p.
+
+    Args:
+        comparisons: those of one column, which have as many digits.
+        name: of the one to show.
+        score: what was compared.
+
+    Returns:
+        HTML; shaded where the difference is no chance.
+    """
+    row = next((comparison for comparison in comparisons if comparison.method == name), None)
+    if row is None:
+        return two_line_cell(NO_VALUE) * 2
+    digits = score.digits
+    if digits is None:
+        digits = score_digits(comparison.difference.mean for comparison in comparisons)
+    mean = row.difference.mean
+    shade = ""
+    if row.corrected_p_value < _LEVEL:
+        shade = "best" if (mean > 0) == score.higher_is_better else "worse"
+    difference = number_text(mean, digits, sign="+")
+    return two_line_cell(
+        difference, interval_text(row.interval, digits), css_class=shade
+    ) + two_line_cell(p_text(row.p_value), p_text(row.corrected_p_value))
+
+
 def difference_table(
     methods: Sequence[MethodResult],
     comparisons: Mapping[str, Sequence[Comparison]],
@@ -154,11 +188,11 @@ def difference_table(
     for method in methods:
         if method.name in shown:
             cells = "".join(
-                _difference_cells(comparisons[metric], method.name, score)
+                difference_cells(comparisons[metric], method.name, score)
                 for metric, score in scores.items()
             )
             rows.append(f"<tr>{heading(method.title, color=styles[method.name].color)}{cells}</tr>")
-    return table(head, rows)
+    return table(head, rows, css_class="small" if len(scores) > _WIDE else "")
 
 
 def cost_table(results: EvaluationResults) -> str:
@@ -189,12 +223,13 @@ def case_table(results: EvaluationResults) -> str:
     Returns:
         HTML.
     """
-    titles = [*(score.title for score in SCORES), "Seconds"]
+    scores = main_scores(results)
+    titles = [*(score.title for score in scores), "Seconds"]
     head = "<tr><th>Case</th><th>Method</th>"
     head += "".join(f"<th>{title}</th>" for title in titles) + "</tr>"
     ending = results.regions[results.main_region]
     rows = [
-        _case_row(method, case_id, ending)
+        _case_row(method, case_id, scores, ending)
         for case_id in results.case_ids
         for method in results.methods
     ]
@@ -210,6 +245,9 @@ def _method_table(
 ) -> str:
     if not columns:
         return ""
+    columns = [
+        replace(one, meaning=in_voxels(one.meaning, is_volume=results.is_volume)) for one in columns
+    ]
     styles = method_styles(results.methods)
     head = f"{above}<tr><th>Method</th>{column_headings(columns)}</tr>"
     rows = [
@@ -220,25 +258,14 @@ def _method_table(
     return table(head, rows, css_class=css_class)
 
 
-def _case_row(method: MethodResult, case_id: str, ending: str) -> str:
-    scores = [method.scores[case_id].get(f"{score.metric}{ending}", math.nan) for score in SCORES]
-    texts = [f"{value:.4f}" if math.isfinite(value) else NO_VALUE for value in scores]
+def _case_row(
+    method: MethodResult, case_id: str, scores: Sequence[ScoreColumn], ending: str
+) -> str:
+    texts = []
+    for score in scores:
+        value = method.scores[case_id].get(f"{score.metric}{ending}", math.nan)
+        digits = _CASE_DIGITS if score.digits is None else score.digits
+        texts.append(f"{value:.{digits}f}" if math.isfinite(value) else NO_VALUE)
     texts.append(seconds_text(method.seconds_per_case[case_id]))
     cells = "".join(map(two_line_cell, texts))
     return f"<tr>{heading(case_id)}{heading(method.title)}{cells}</tr>"
-
-
-def _difference_cells(comparisons: Sequence[Comparison], name: str, score: ScoreColumn) -> str:
-    """Two cells: difference with interval, p with corrected p."""
-    row = next((comparison for comparison in comparisons if comparison.method == name), None)
-    if row is None:
-        return two_line_cell(NO_VALUE) * 2
-    digits = score_digits(comparison.difference.mean for comparison in comparisons)
-    mean = row.difference.mean
-    shade = ""
-    if row.corrected_p_value < _LEVEL:
-        shade = "best" if (mean > 0) == score.higher_is_better else "worse"
-    difference = number_text(mean, digits, sign="+")
-    return two_line_cell(
-        difference, interval_text(row.interval, digits), css_class=shade
-    ) + two_line_cell(p_text(row.p_value), p_text(row.corrected_p_value))

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from medkd.reports.figure_style import FIGURE_WIDTH, MUTED, method_styles, render
+from medkd.reports.volume_grid import in_voxels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,11 +79,12 @@ def plot_reliability(results: EvaluationResults, region: str) -> bytes:
             above = figure.add_subplot(cell[0])
             below = figure.add_subplot(cell[1])
             _draw_curve(above, curve, styles[name].color, low)
+            _name_numbers(above, curve, in_voxels("pixels", is_volume=results.is_volume))
             _draw_shares(below, curve, styles[name].color, low, floor)
             above.set_title(titles[name])
             if index % num_columns == 0:
                 above.set_ylabel("accuracy")
-                below.set_ylabel("% of pixels")
+                below.set_ylabel(in_voxels("% of pixels", is_volume=results.is_volume))
 
     height = num_rows * _PANEL_HEIGHT * panel_width / _PANEL_WIDTH
     return render(draw, width=num_columns * panel_width, height=height)
@@ -129,6 +131,17 @@ def _floor(curves: dict[str, ReliabilityCurve]) -> float:
     return float(10 ** np.floor(np.log10(smallest / 2)))
 
 
+def _name_numbers(axes: Axes, curve: ReliabilityCurve, unit: str) -> None:
+    axes.text(
+        0.04,
+        0.86,
+        f"ECE {curve.error:.4f}\n{_short(curve.total)} {unit}",
+        transform=axes.transAxes,
+        verticalalignment="top",
+        fontsize=9.5,
+    )
+
+
 def _draw_curve(axes: Axes, curve: ReliabilityCurve, color: str, low: float) -> None:
     filled = np.isfinite(curve.accuracy)
     confidence, accuracy = curve.confidence[filled], curve.accuracy[filled]
@@ -137,14 +150,6 @@ def _draw_curve(axes: Axes, curve: ReliabilityCurve, color: str, low: float) -> 
     axes.plot(confidence, accuracy, color=color, marker="o", markersize=5, markeredgecolor="white")
     _note(axes, 0.04, 0.96, "too cautious", vertical="top")
     _note(axes, 0.97, 0.04, "too confident", horizontal="right")
-    axes.text(
-        0.04,
-        0.86,
-        f"ECE {curve.error:.4f}\n{_short(curve.total)} pixels",
-        transform=axes.transAxes,
-        verticalalignment="top",
-        fontsize=9.5,
-    )
     margin = 0.02 * (1 - low)
     axes.set(xlim=(low - margin, 1 + margin), ylim=(low - margin, 1 + margin))
     axes.xaxis.set_major_locator(_unit_ticks())

@@ -13,6 +13,7 @@ from medkd.reports.figure_style import DPI, FIGURE_WIDTH
 from medkd.reports.reliability_figure import plot_reliability
 from medkd.reports.risk_coverage_figure import plot_risk_coverage
 from medkd.reports.training_figure import curve_names, plot_training_curves
+from medkd.reports.volume_grid import in_voxels
 
 if TYPE_CHECKING:
     from medkd.reports.evaluation_results import CasePicture, EvaluationResults
@@ -42,6 +43,12 @@ _PICTURE = (
     "scale for all cases and methods: good uncertainty is bright where the errors are. At the "
     "right, a pixel counts as unsure above half of the highest entropy: an error that is sure is "
     "one that nobody is warned of."
+)
+
+_PLANE = (
+    "The plane of each kind with the most errors of the last method, in true proportions and as "
+    "radiologists look at them: the patient's right is on the left, what is in front on top or on "
+    "the left. The letters say which side is which."
 )
 
 
@@ -106,16 +113,17 @@ def _reliability(results: EvaluationResults) -> list[ReportFigure]:
         for region, ending in results.regions.items()
         if ending != _NOT_DRAWN and _has_pixels(results, region)
     ]
-    captions = [_RELIABILITY, *("Read as above." for _ in regions[1:])]
     return [
         ReportFigure(
             file_name=f"reliability_{_slug(region)}.png",
             section="reliability",
             title=f"Reliability: {region}",
-            caption=caption,
+            caption=in_voxels(_RELIABILITY, is_volume=results.is_volume)
+            if region == regions[0]
+            else "Read as above.",
             png=plot_reliability(results, region),
         )
-        for region, caption in zip(regions, captions, strict=True)
+        for region in regions
     ]
 
 
@@ -129,7 +137,7 @@ def _risk_coverage(results: EvaluationResults) -> list[ReportFigure]:
             file_name="risk_coverage.png",
             section="risk",
             title=f"Risk over coverage: {region}",
-            caption=_RISK,
+            caption=in_voxels(_RISK, is_volume=results.is_volume),
             png=plot_risk_coverage(results),
         )
     ]
@@ -159,11 +167,17 @@ def _training(results: EvaluationResults) -> list[ReportFigure]:
 
 
 def _picture(results: EvaluationResults, picture: CasePicture, number: int) -> ReportFigure:
+    title, plane = picture.title.capitalize(), picture.plane
+    place = f", {plane} plane" if plane else ""
+    # Three planes of a case: what is said of one is said of all.
+    caption = f"{_PLANE} {_PICTURE}" if plane else _PICTURE
+    if number > 1 and plane:
+        caption = "Read as above."
     return ReportFigure(
-        file_name=f"case_{number}_{_slug(picture.title)}.png",
+        file_name=f"case_{number}_{_slug(f'{picture.title} {plane}')}.png",
         section="pictures",
-        title=f"{picture.title.capitalize()} case: {picture.case_id}",
-        caption=_PICTURE,
+        title=f"{title} case: {picture.case_id}{place}",
+        caption=in_voxels(caption, is_volume=results.is_volume),
         png=plot_case(results, picture),
     )
 

@@ -13,10 +13,17 @@ from medkd.reports.case_statistics import case_statistics
 from medkd.reports.comparisons import REFERENCE_METHOD, compare_methods
 from medkd.reports.confidence_interval import bootstrap_interval
 from medkd.reports.method_cost import MethodCost
+from medkd.reports.pair_comparisons import (
+    STRUCTURE_METRICS,
+    compare_in_pairs,
+    compare_structures,
+    planned_pairs,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from medkd.reports.comparisons import Comparison
     from medkd.reports.confidence_interval import Interval
     from medkd.reports.evaluation_results import EvaluationResults, MethodResult
 
@@ -33,12 +40,15 @@ def metrics_json(results: EvaluationResults) -> str:
 
     Returns:
         JSON: ``{"dataset", "split", "num_cases", "shift": {"kind", "strength"} if there is one,
+        "volume": {"spacing": {"lowest", "highest"}, "band_radius"} of volumes, in millimeters,
         "methods": {name: {metric: {"mean", "std", "ci95": [low, high]}, ..., "parameters",
         "seconds_per_case": {"mean", "std", "ci95"}, "title", "summary": {metric: value}, "cost":
         {"multiply_adds", "peak_memory_bytes", "training_seconds", "num_passes"}}}, "comparisons":
         {"reference", "methods": {name: {metric: {"difference", "ci95", "num_cases", "p_value",
-        "p_value_holm"}}}}}``. ``null`` stands for what is not a number or not known: the mean of no
-        case, the spread of one, a cost that was not measured.
+        "p_value_holm"}}}, "pairs": [{"method", "reference", "metrics": {metric: as above}}]}}``.
+        The pairs are student, deep ensemble and single network with one another, also in every
+        structure (``dice_<class>``). ``null`` stands for what is not a number or not known: the
+        mean of no case, the spread of one, a cost that was not measured.
     """
     content: dict[str, Any] = {
         "dataset": results.dataset,
@@ -47,6 +57,11 @@ def metrics_json(results: EvaluationResults) -> str:
     }
     if results.shift is not None:
         content["shift"] = dict(zip(("kind", "strength"), results.shift, strict=True))
+    if results.grid is not None:
+        content["volume"] = {
+            "spacing": {"lowest": results.grid.lowest, "highest": results.grid.highest},
+            "band_radius": results.grid.band_radius,
+        }
     content["methods"] = {method.name: _method(results, method) for method in results.methods}
     content["comparisons"] = _comparisons(results)
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -160,14 +175,36 @@ def _comparisons(results: EvaluationResults) -> dict[str, Any] | None:
     methods: dict[str, dict[str, Any]] = {}
     for metric, comparisons in found.items():
         for comparison in comparisons:
-            methods.setdefault(comparison.method, {})[metric] = {
-                "difference": finite_or_none(comparison.difference.mean),
-                "ci95": _ends(comparison.interval),
-                "num_cases": comparison.difference.num_cases,
-                "p_value": finite_or_none(comparison.p_value),
-                "p_value_holm": finite_or_none(comparison.corrected_p_value),
-            }
-    return {"reference": REFERENCE_METHOD, "methods": methods} if methods else None
+            methods.setdefault(comparison.method, {})[metric] = _comparison(comparison)
+    pairs = _pairs(results)
+    if not methods and not pairs:
+        return None
+    return {"reference": REFERENCE_METHOD, "methods": methods, "pairs": pairs}
+
+
+def _pairs(results: EvaluationResults) -> list[dict[str, Any]]:
+    found = list(compare_in_pairs(results).values())
+    for metric in STRUCTURE_METRICS:
+        found += compare_structures(results, metric).values()
+    tests = [comparison for comparisons in found for comparison in comparisons]
+    return [
+        {
+            "method": method.name,
+            "reference": reference.name,
+            "metrics": {test.metric: _comparison(test) for test in tests if test.method == name},
+        }
+        for name, (method, reference) in planned_pairs(results).items()
+    ]
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "difference": finite_or_none(comparison.difference.mean),
+        "ci95": _ends(comparison.interval),
+        "num_cases": comparison.difference.num_cases,
+        "p_value": finite_or_none(comparison.p_value),
+        "p_value_holm": finite_or_none(comparison.corrected_p_value),
+    }
 
 
 def _statistics(values: Iterable[float]) -> dict[str, Any]:

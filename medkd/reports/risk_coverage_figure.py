@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from medkd.functional import area_under_risk_coverage, risk_coverage_curve
 from medkd.reports.figure_style import FIGURE_WIDTH, INK, MUTED, method_styles, render
+from medkd.reports.volume_grid import in_voxels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +27,8 @@ _NUM_POINTS = 401
 _CLOSE_UP = 0.8
 _DECADES = 1e-4
 _LEGEND_COLUMNS = 4
+_COVERAGE = "coverage: share of the pixels that is kept, the surest first"
+_HEADING = "method (AURC of all pixels together)"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def plot_risk_coverage(results: EvaluationResults) -> bytes:
         left, right = figure.subplots(1, 2, width_ratios=(1, 1))
         for axes in (left, right):
             _draw_curves(axes, curves, styles)
-            axes.set_xlabel("coverage: share of the pixels that is kept, the surest first")
+            axes.set_xlabel(in_voxels(_COVERAGE, is_volume=results.is_volume))
         left.set(xlim=(0, 1))
         if any(curve.error_rate > 0 for curve in curves.values()):
             left.set(yscale="log", ylim=(_lowest_risk(curves), None))
@@ -87,7 +90,8 @@ def plot_risk_coverage(results: EvaluationResults) -> bytes:
         left.set_title("all coverages, logarithmic", loc="left")
         right.set(xlim=(_CLOSE_UP, 1), ylim=(0, None))
         right.set_title("the last fifth, linear", loc="left")
-        _draw_legend(figure, curves, styles, titles)
+        heading = in_voxels(_HEADING, is_volume=results.is_volume)
+        _draw_legend(figure, curves, styles, titles, heading)
 
     return render(draw, width=FIGURE_WIDTH, height=_HEIGHT)
 
@@ -134,6 +138,7 @@ def _draw_legend(
     curves: dict[str, RiskCurve],
     styles: dict[str, MethodStyle],
     titles: dict[str, str],
+    heading: str,
 ) -> None:
     entries = [
         Line2D(
@@ -150,7 +155,7 @@ def _draw_legend(
         handles=entries,
         loc="outside upper left",
         ncols=min(_LEGEND_COLUMNS, len(entries)),
-        title="method (AURC of all pixels together)",
+        title=heading,
         title_fontsize=8.5,
         alignment="left",
     )

@@ -13,8 +13,10 @@ __all__ = [
     "REGION_ENDINGS",
     "REGION_SCORES",
     "SCORES",
+    "STRUCTURE_SCORES",
     "SUMMARY_SCORES",
     "UNCERTAINTY_SCORES",
+    "WHOLE_IMAGE_ENDINGS",
     "ScoreColumn",
     "score_column",
     "score_title",
@@ -22,6 +24,9 @@ __all__ = [
 
 REGION_ENDINGS = {"field of view": "", "all pixels": "_all", "band": "_band"}
 """Region name to what the ids of its metrics end in; the first is that of the main table."""
+
+WHOLE_IMAGE_ENDINGS = {"whole image": "", "band": "_band"}
+"""The same for cases without a mask, where all voxels count."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,19 @@ class ScoreColumn:
         title: its heading.
         higher_is_better: which way is better.
         meaning: one sentence for a reader who does not know it.
+        digits: after the point; ``None`` for as many as tell its means apart.
     """
 
     metric: str
     title: str
     higher_is_better: bool
     meaning: str
+    digits: int | None = None
+
+    @property
+    def is_of_volumes(self) -> bool:
+        """Whether it needs the size of a voxel, so that pictures do not have it."""
+        return self.metric in {"hd95", "asd", "volume_error"}
 
 
 _DICE = ScoreColumn(
@@ -77,8 +89,36 @@ _NLL = ScoreColumn(
     "probabilities. Confident errors cost most. 0 is perfect.",
 )
 
-SCORES = (_DICE, _MCC, _ECE, _BRIER, _NLL)
-"""Columns of the main table."""
+_HD95 = ScoreColumn(
+    "hd95",
+    "HD95 (mm)",
+    False,
+    "95 % Hausdorff distance, in millimeters: how far the surfaces of prediction and label lie "
+    "apart where they differ most, but for the worst 5 % of them. Mean over the structures that "
+    "the label has. A structure of which nothing was found counts with the diagonal of the volume.",
+    digits=2,
+)
+_ASD = ScoreColumn(
+    "asd",
+    "Surface distance (mm)",
+    False,
+    "Average symmetric surface distance, in millimeters: how far the surfaces of prediction and "
+    "label lie apart on average, in both directions. A structure of which nothing was found counts "
+    "with the diagonal of the volume.",
+    digits=2,
+)
+_VOLUME_ERROR = ScoreColumn(
+    "volume_error",
+    "Volume error",
+    False,
+    "How far the predicted volume is from that of the label, as a share of the latter. 0.05 means "
+    "five percent too much or too little. It does not see where the volume lies.",
+)
+SCORES = (_DICE, _HD95, _MCC, _ECE, _BRIER, _NLL)
+"""Columns of the main table; those of distances are of volumes only."""
+
+STRUCTURE_SCORES = (_DICE, _HD95, _ASD, _VOLUME_ERROR, _ECE)
+"""Those that are given of every structure of a volume."""
 
 REGION_SCORES = (_ECE, _BRIER, _NLL)
 """Those that are given in every region."""
@@ -199,12 +239,18 @@ SUMMARY_SCORES = (
 )
 """Columns of the uncertainty table that are one number a data set."""
 
-COMPARED_METRICS = ("dice", "ece", "nll", "aurc")
+COMPARED_METRICS = ("dice", "hd95", "ece", "nll", "aurc")
 """Those whose differences from a reference are tested, case by case."""
 
 _ALL = {
     column.metric: column
-    for columns in (SCORES, CALIBRATION_SCORES, UNCERTAINTY_SCORES, SUMMARY_SCORES)
+    for columns in (
+        SCORES,
+        STRUCTURE_SCORES,
+        CALIBRATION_SCORES,
+        UNCERTAINTY_SCORES,
+        SUMMARY_SCORES,
+    )
     for column in columns
 }
 

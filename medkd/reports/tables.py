@@ -28,6 +28,7 @@ __all__ = [
     "TableColumn",
     "calibration_columns",
     "main_columns",
+    "main_scores",
     "region_columns",
     "score_table_column",
     "size_and_time_columns",
@@ -76,11 +77,26 @@ def main_columns(results: EvaluationResults) -> list[TableColumn]:
         results: what to show.
 
     Returns:
-        Dice, MCC, ECE, Brier, NLL in the main region, parameters, and seconds per case.
+        Dice, of volumes the 95 % Hausdorff distance, MCC, ECE, Brier, NLL in the main region,
+        parameters, and seconds per case.
     """
     ending = results.regions[results.main_region]
-    columns = [score_table_column(results.methods, score, ending) for score in SCORES]
+    scores = main_scores(results)
+    columns = [score_table_column(results.methods, score, ending) for score in scores]
     return [*columns, *size_and_time_columns(results.methods)]
+
+
+def main_scores(results: EvaluationResults) -> list[ScoreColumn]:
+    """Scores of the main table.
+
+    Args:
+        results: what to show.
+
+    Returns:
+        All that are of pictures and volumes alike, and those of volumes where they were measured.
+    """
+    measured = results.metrics
+    return [score for score in SCORES if not score.is_of_volumes or score.metric in measured]
 
 
 def calibration_columns(results: EvaluationResults) -> list[TableColumn]:
@@ -179,7 +195,9 @@ def _known_columns(
 
 def _column(score: ScoreColumn, values: Sequence[Iterable[float]]) -> TableColumn:
     rows = [list(row) for row in values]
-    digits = score_digits(case_statistics(row).mean for row in rows)
+    digits = score.digits
+    if digits is None:
+        digits = score_digits(case_statistics(row).mean for row in rows)
     cells = _cells(rows, digits, higher_is_better=score.higher_is_better)
     return TableColumn(score.title, score.higher_is_better, cells, score.meaning)
 

@@ -2,6 +2,7 @@
 
 from medkd.workflows.dropout_training import train_dropout_network
 from medkd.workflows.evaluation import evaluate_cases
+from medkd.workflows.inference_writing import write_inference
 from medkd.workflows.member_training import train_members
 from medkd.workflows.network_training import train_network
 from medkd.workflows.process_group import ProcessGroup, process_device, start_process_group
@@ -25,5 +26,6 @@ __all__ = [
     "train_dropout_network",
     "train_members",
     "train_network",
+    "write_inference",
     "write_soft_labels",
 ]

@@ -14,6 +14,7 @@ from medkd.functional import entropy
 from medkd.reports import CasePicture
 from medkd.workflows.prediction import predict
 from medkd.workflows.prepared_case import prepare_case
+from medkd.workflows.volume_pictures import planes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,25 +64,32 @@ def pictures_of(
         device: where to compute.
 
     Returns:
-        One picture a ranked case. None for volumes, which have no single picture.
+        One picture a ranked case; of a volume three, one a plane, and none where the transforms
+        leave no geometry.
     """
     by_id = {item["case_id"]: item for item in items}
-    pictures = []
+    pictures: list[CasePicture] = []
     for title, case_id in ranked_cases(scores).items():
         case = prepare_case(by_id[case_id], transform, device)
-        if case.image.dim() != 4:  # (B, C, width, height)
+        is_volume = case.image.dim() != 4  # (B, C, width, height)
+        if is_volume and case.axcodes is None:
             return []
         shown = {}
         for name, predictor in predictors.items():
             probs = predict(predictor, case.image).probs
-            shown[name] = (_upright(probs.argmax(dim=1)[0]), _upright(entropy(probs)[0, 0]))
+            maps = probs.max(dim=1).indices[0], entropy(probs)[0, 0]
+            pred, unsure = (one.cpu().numpy() for one in maps)
+            shown[name] = (pred, unsure) if is_volume else (pred.T, unsure.T)
+        if is_volume:
+            pictures += planes_of(case, title, shown)
+            continue
         pictures.append(
             CasePicture(
                 case_id=case_id,
                 title=title,
                 image=_display(by_id[case_id]["image"], case.image.shape[1]),
                 label=_upright(case.label[0, 0]),
-                mask=_upright(case.mask[0, 0]),
+                mask=None if case.mask is None else _upright(case.mask[0, 0]),
                 methods=shown,
             )
         )

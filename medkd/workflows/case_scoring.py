@@ -24,25 +24,21 @@ from medkd.functional import (
     error_detection_auroc,
     excess_area_under_risk_coverage,
     expected_calibration_error,
-    label_band,
     maximum_calibration_error,
     negative_log_likelihood,
     reliability_bins,
     root_mean_square_calibration_error,
 )
-from medkd.metrics import dice_in_mask, matthews_correlation_in_mask
-from medkd.reports import REGION_ENDINGS
+from medkd.reports import REGION_ENDINGS, WHOLE_IMAGE_ENDINGS
+from medkd.workflows.structure_scoring import structure_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from medkd.workflows.prediction import Prediction
     from medkd.workflows.prepared_case import PreparedCase
 
-__all__ = ["BAND_RADIUS", "CaseScores", "score_case"]
-
-BAND_RADIUS = 3
-"""Half the width of the band round the label's edge, in pixels."""
+__all__ = ["CaseScores", "score_case"]
 
 _REGION_METRICS = ("ece", "brier", "nll")
 
@@ -70,64 +66,74 @@ def score_case(
     """Score one prediction.
 
     ``ece``, ``brier`` and ``nll`` come for each region, with the endings of
-    :data:`medkd.reports.REGION_ENDINGS`; everything else is of the field of view. Among all pixels,
-    those out of view count as what is written for the user there: certain background, and right.
+    :data:`medkd.reports.REGION_ENDINGS`; everything else is of the field of view, which is the
+    case's mask. Among all pixels, those out of view count as what is written for the user there:
+    certain background, and right. A case without a mask has the regions of
+    :data:`medkd.reports.WHOLE_IMAGE_ENDINGS`.
 
     Args:
         prediction: the pooled members.
-        case: label, mask and, where there is one, the second observer's label.
+        case: label and, where there are such, mask and the second observer's label.
         class_names: by class index, the background first.
 
     Returns:
         The scores.
     """
-    view = _in_view(prediction, case)
-    pred_label = view.probs.argmax(dim=1, keepdim=True)
-    scores = _segmentation_scores(pred_label, view.label, class_names)
+    # Of several highest the first, as argmax says, which takes five times as long.
+    pred_label = prediction.probs.max(dim=1, keepdim=True).indices
+    scores = structure_scores(pred_label, case, class_names=class_names)
+    view = _in_view(prediction, pred_label, case)
     bins, band_bins = (reliability_bins(view.probs, view.label, mask=m) for m in (None, view.band))
     scores |= _region_scores(bins, view, None, "")
     scores |= _region_scores(band_bins, view, view.band, REGION_ENDINGS["band"])
-    share = view.label.numel() / case.label.numel()
-    everywhere = REGION_ENDINGS["all pixels"]
-    scores |= {f"{metric}{everywhere}": share * scores[metric] for metric in _REGION_METRICS}
-    reliability = {
-        "field of view": bins,
-        "all pixels": _with_certain(bins, case.label.numel() - view.label.numel()),
-        "band": band_bins,
-    }
+    main = next(iter(WHOLE_IMAGE_ENDINGS if case.mask is None else REGION_ENDINGS))
+    reliability = {main: bins, "band": band_bins}
+    if case.mask is not None:
+        num_outside = case.label.numel() - view.label.numel()
+        scores |= _everywhere(scores, view.label.numel() / case.label.numel())
+        reliability["all pixels"] = _with_certain(bins, num_outside)
     scores |= _calibration_scores(view.probs, view.label, bins, class_names)
     uncertainty = entropy(view.probs)
-    errors = error_bins(uncertainty, pred_label, view.label, maximum=math.log(len(class_names)))
+    errors = error_bins(uncertainty, view.pred, view.label, maximum=math.log(len(class_names)))
     scores |= _ranking_scores(errors)
     scores |= _disagreement_scores(uncertainty, view, maximum=math.log(len(class_names)))
-    scores |= _uncertainty_scores(uncertainty, prediction, pred_label, view)
-    return CaseScores(scores, reliability, {"field of view": errors}, prediction.seconds)
+    scores |= _uncertainty_scores(uncertainty, prediction.num_members, view)
+    return CaseScores(scores, reliability, {main: errors}, prediction.seconds)
 
 
 @dataclass(frozen=True)
 class _View:
-    """The pixels in view, taken out once: each tensor ``(1, ..., pixels)``."""
+    """The voxels in view, taken out once: each tensor ``(1, ..., voxels)``."""
 
     probs: torch.Tensor
+    pred: torch.Tensor
     label: torch.Tensor
     band: torch.Tensor
     expected_entropy: torch.Tensor
     second_label: torch.Tensor | None
 
 
-def _in_view(prediction: Prediction, case: PreparedCase) -> _View:
-    pixels = case.mask.flatten().nonzero().squeeze(1)
+def _in_view(prediction: Prediction, pred_label: torch.Tensor, case: PreparedCase) -> _View:
+    pixels = None if case.mask is None else case.mask.flatten().nonzero().squeeze(1)
 
     def taken(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.flatten(2).index_select(2, pixels)
+        flat = tensor.flatten(2)
+        return flat if pixels is None else flat.index_select(2, pixels)
 
     return _View(
         probs=taken(prediction.probs),
+        pred=taken(pred_label),
         label=taken(case.label),
-        band=taken(label_band(case.label, radius=BAND_RADIUS)),
+        band=taken(case.band),
         expected_entropy=taken(prediction.expected_entropy),
         second_label=None if case.second_label is None else taken(case.second_label),
     )
+
+
+def _everywhere(scores: Mapping[str, float], share: float) -> dict[str, float]:
+    """Scores of all pixels, where those out of view are perfect."""
+    ending = REGION_ENDINGS["all pixels"]
+    return {f"{metric}{ending}": share * scores[metric] for metric in _REGION_METRICS}
 
 
 def _with_certain(bins: ReliabilityBins, num_pixels: int) -> ReliabilityBins:
@@ -152,22 +158,6 @@ def _region_scores(
         f"{metric}{ending}": float(value)
         for metric, value in zip(_REGION_METRICS, found, strict=True)
     }
-
-
-def _segmentation_scores(
-    pred_label: torch.Tensor, label: torch.Tensor, class_names: Sequence[str]
-) -> dict[str, float]:
-    num_classes = len(class_names)
-    mcc = matthews_correlation_in_mask(pred_label, label, num_classes=num_classes)
-    scores = {
-        "dice": float(dice_in_mask(pred_label, label, num_classes=num_classes)),
-        "mcc": float(mcc),
-    }
-    if num_classes > 2:
-        for index, name in list(enumerate(class_names))[1:]:
-            one, other = (pred_label == index).long(), (label == index).long()
-            scores[f"dice_{name}"] = float(dice_in_mask(one, other, num_classes=2))
-    return scores
 
 
 def _calibration_scores(
@@ -215,14 +205,14 @@ def _disagreement_scores(
 
 
 def _uncertainty_scores(
-    uncertainty: torch.Tensor, prediction: Prediction, pred_label: torch.Tensor, view: _View
+    uncertainty: torch.Tensor, num_members: int, view: _View
 ) -> dict[str, float]:
     scores = {"mean_predictive_entropy": float(uncertainty.double().mean())}
-    if prediction.num_members == 1:
+    if num_members == 1:
         return scores
     mutual_information = (uncertainty - view.expected_entropy).clamp_min(0.0)
     maximum = math.log(view.probs.shape[1])
-    bins = error_bins(mutual_information, pred_label, view.label, maximum=maximum)
+    bins = error_bins(mutual_information, view.pred, view.label, maximum=maximum)
     return {
         **scores,
         "mean_expected_entropy": float(view.expected_entropy.double().mean()),

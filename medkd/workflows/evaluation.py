@@ -39,6 +39,7 @@ class MethodScores:
         reliability: bins by region, pooled over the cases.
         errors: counts by ranked uncertainty, by region, pooled over the cases.
         cost: of a prediction of the first case; ``None`` before there was one.
+        spacings: of the grid that each volume was scored on, in millimeters, by case id.
     """
 
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class MethodScores:
     reliability: dict[str, ReliabilityBins] = field(default_factory=dict)
     errors: dict[str, ErrorBins] = field(default_factory=dict)
     cost: PredictorCost | None = None
+    spacings: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     def add(self, case_id: str, scored: Sequence[CaseScores]) -> None:
         """Add a case, scored once for each of the predictors that the method is the mean of."""
@@ -107,6 +109,8 @@ def evaluate_cases(
                     method = results[f"{name}{ending}"]
                     method.add(case.case_id, found)
                     method.cost = cost or method.cost
+                    if case.spacing is not None:
+                        method.spacings[case.case_id] = case.spacing
                 progress.update()
     return results
 

@@ -14,15 +14,19 @@ from medkd.ensembles import member_weights_sha256
 from medkd.files import sha256_of
 from medkd.functional import failure_aurc, failure_auroc, rank_correlation
 from medkd.reports import (
+    REGION_ENDINGS,
+    WHOLE_IMAGE_ENDINGS,
     EvaluationResults,
     MethodCost,
     MethodResult,
+    VolumeGrid,
     format_table,
     write_report,
 )
 from medkd.workflows.case_pictures import pictures_of
 from medkd.workflows.evaluation import TEMPERATURE_ENDING, evaluate_cases
 from medkd.workflows.predictor_table import predictors_by_method
+from medkd.workflows.prepared_case import BAND_RADIUS_MM
 from medkd.workflows.temperature_fitting import read_temperatures
 from medkd.workflows.training_time import read_histories, training_seconds
 
@@ -119,11 +123,23 @@ def evaluate_run(
         pictures=_pictures(cases, scored, methods, transform=transform, device=device)
         if shift is None
         else (),
+        regions=_regions(scored),
+        grid=_grid(scored),
         shift=shift,
     )
     page = write_report(results, report_dir)
     sys.stdout.write(f"\n{format_table(results)}\n\nReport: {page}\n")
     _log.info("Report: %s", page)
+
+
+def _regions(scored: Mapping[str, MethodScores]) -> dict[str, str]:
+    known = next(iter(scored.values())).reliability
+    return next(dict(r) for r in (REGION_ENDINGS, WHOLE_IMAGE_ENDINGS) if known.keys() == r.keys())
+
+
+def _grid(scored: Mapping[str, MethodScores]) -> VolumeGrid | None:
+    spacings = next(iter(scored.values())).spacings
+    return VolumeGrid(spacings, BAND_RADIUS_MM) if spacings else None
 
 
 def _result(

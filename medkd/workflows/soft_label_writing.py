@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import torch
     from monai.inferers import Inferer
 
+    from medkd.ensembles import TeacherEnsemble
+
 __all__ = ["write_soft_labels"]
 
 _log = logging.getLogger(__name__)
@@ -73,7 +75,14 @@ def write_soft_labels(
     transform = Compose(parser.get_parsed_content(transforms_id))
     todo = [case for case in cases if case["case_id"] in missing]
     for case in tqdm(todo, desc=f"soft labels of {num_members} members", unit="case"):
-        image = transform(dict(case))["image"]
-        image = convert_to_tensor(image, track_meta=False, device=device)
-        probs = inferer(image.unsqueeze(0), teacher)
-        store.write(case["case_id"], probs[0], source_sha256=sha256_of(case["image"]))
+        probs = _teach(transform(dict(case))["image"], teacher, inferer, device)
+        store.write(case["case_id"], probs, source_sha256=sha256_of(case["image"]))
+        del probs  # or the next case is predicted beside it
+
+
+def _teach(
+    image: torch.Tensor, teacher: TeacherEnsemble, inferer: Inferer, device: str | torch.device
+) -> torch.Tensor:
+    """The teacher's probabilities of one image, ``(C, *spatial)``."""
+    plain = convert_to_tensor(image, track_meta=False, device=device)
+    return inferer(plain.unsqueeze(0), teacher)[0]

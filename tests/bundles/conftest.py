@@ -149,7 +149,7 @@ def run_bundle(monkeypatch):
 
 def command(run_id="training", files=("train.json",), bundle="end_kl", **overrides):
     """The same as a command line."""
-    config_file = str([f"bundles/{bundle}/{name}" for name in files])
+    config_file = str([str(Path("bundles", bundle, name)) for name in files])
     pairs = [text for name, value in overrides.items() for text in (f"--{name}", str(value))]
     return [
         sys.executable,

@@ -8,6 +8,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from medkd.ensembles import load_members, load_network
+from medkd.workflows.error_reporting import sentence_of
 
 
 @pytest.fixture(scope="module")
@@ -89,30 +90,22 @@ def test_members_may_differ_by_fold(run_bundle, small_volumes, tmp_path, monkeyp
 
 
 def test_more_members_than_overlays_are_refused(run_bundle, small_volumes, tmp_path):
-    with pytest.raises(RuntimeError) as error:
-        run_bundle(
-            bundle="kd_diverse", **small_volumes, num_members=7, output_dir=str(tmp_path / "run")
-        )
-    text = str(error.value.__cause__) + str(error.getrepr())
-    assert "at most the 6 files of `member_overlays`, but got 7" in text
+    overrides = {**small_volumes, "num_members": 7, "output_dir": str(tmp_path / "run")}
+    with pytest.raises(RuntimeError, match="train_members") as error:
+        run_bundle(bundle="kd_diverse", **overrides)
+    expected = "Expected `num_members` to be at most the 6 files of `member_overlays`, but got 7."
+    assert sentence_of(error.value) == expected
 
 
 def test_inference_answers_on_the_grid_of_the_scan(
     diverse_run, run_command, volumes_dir, volume_grid, tmp_path
 ):
-    config = json.loads((diverse_run / "config.json").read_text())
     result = run_command(
         "run",
-        files=("inference.json",),
-        bundle="kd_diverse",
-        run_dir=str(diverse_run),
+        files=(str(diverse_run / "inference.json"),),
         dataset_dir=str(volumes_dir / "images"),
         output_dir=str(tmp_path / "maps"),
         device="cpu",
-        **{
-            key: config[key]
-            for key in ("num_classes", "spacing", "patch_size", "channels", "strides")
-        },
     )
     assert result.returncode == 0, result.stderr
     shape, affine = volume_grid

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -40,3 +41,19 @@ def photos(tmp_path):
     manifest = tmp_path / "photos.json"
     manifest.write_text(json.dumps(content))
     return folder, manifest
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Six patients with two volumes each, in plain folders."""
+    folder = tmp_path / "scans"
+    generator = np.random.default_rng(0)
+    for sub in ("images", "labels"):
+        (folder / sub).mkdir(parents=True)
+    label = np.zeros((6, 5, 4), dtype=np.int16)
+    label[2:4, 2:4, 1], label[3, 3, 2] = 205, 500
+    for name in (f"patient{person}_frame{time}" for person in range(6) for time in (1, 12)):
+        scan = generator.integers(0, 900, label.shape, dtype=np.int16)
+        for array, path in ((scan, f"images/{name}.nii.gz"), (label, f"labels/{name}_gt.nii.gz")):
+            nibabel.save(nibabel.Nifti1Image(array, np.diag([1.5, 1.5, 8, 1])), folder / path)
+    return folder

@@ -60,6 +60,26 @@ def test_a_missing_folder_is_one_sentence(photos, capsys):
     assert "there is no folder" in capsys.readouterr().err
 
 
+def test_a_folder_of_volumes_without_a_manifest(scans, capsys):
+    assert main(["data", "check", str(scans)]) == 0
+    assert capsys.readouterr().out.endswith("nothing to mend, 0 warning(s)\n")
+    path = scans / "labels" / "patient1_frame12_gt.nii.gz"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert main(["data", "check", str(scans)]) == 1
+    out = capsys.readouterr().out
+    assert "patient1_frame12_gt.nii.gz to be a whole NIfTI file" in out
+    assert out.endswith("1 error(s) in 1 case(s) to mend, 0 warning(s)\n")
+
+
+@pytest.mark.parametrize(
+    ("folder", "more", "message"),
+    [(False, [], "Expected --dataset_dir"), (True, ["--dataset_dir", "x"], "a manifest with")],
+)
+def test_manifest_and_folder_belong_together(photos, folder, more, message, capsys):
+    assert main(["data", "check", str(photos[0] if folder else photos[1]), *more]) == 1
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_chase_db1(capsys):
     folder = ROOT.parent / "shared" / "data" / "chase_db1"

@@ -62,3 +62,39 @@ def test_wrong_pairs_leave_with_2(photos, tmp_path, pairs, capsys):
         make(photos[0], tmp_path / "made.json", "--label_values", pairs)
     assert leaving.value.code == 2
     assert "expected pairs such as 0:0,255:1" in capsys.readouterr().err
+
+
+def test_recognizes_a_folder_of_volumes(scans, monkeypatch, capsys):
+    monkeypatch.chdir(scans.parent)
+    assert main(["data", "manifest", "scans"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    lines = captured.out.splitlines()
+    assert lines[0].startswith(
+        "Made by `medkd data manifest` from a plain folder: images, labels. Patients by "
+    )
+    assert lines[1:4] == [
+        "volumes of 1 channel(s): image",
+        "3 classes: background, class_205, class_500",
+        "scans.json: 12 cases of 6 patients (train 8, validation 2, test 2)",
+    ]
+    assert main(["data", "check", "scans.json", "--dataset_dir", "scans"]) == 0
+    assert main(["data", "manifest", "scans"]) == 1  # never replaced unasked
+    assert "scans.json exists: --overwrite?" in capsys.readouterr().err
+
+
+def test_names_the_regex_that_may_be_right(photos, tmp_path, capsys):
+    assert make(photos[0], tmp_path / "made.json") == 0
+    assert r"Names suggest --patient '(\d+)[LR](?![A-Za-z])'." in capsys.readouterr().err
+
+
+def test_recognizes_a_folder_of_pictures(photos, tmp_path, capsys):
+    output = str(tmp_path / "made.json")
+    assert main(["data", "manifest", str(photos[0]), "--output", output]) == 0
+    assert "pictures of 3 channel(s): red, green, blue" in capsys.readouterr().out
+    assert read_manifest(output).cases[0].files["label"] == "labels/1L_hand.png"
+
+
+def test_an_image_pattern_alone_is_one_sentence(photos, capsys):
+    assert main(["data", "manifest", str(photos[0]), "--image", "images/*.png"]) == 1
+    assert "but got none for the label" in capsys.readouterr().err

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -66,6 +67,55 @@ def eyes(tmp_path, manifest_content, write_json):
     return folder, write_json(manifest_content)
 
 
+VOLUME = (7, 6, 5)  # unequal, so a swapped axis cannot pass
+
+
+@pytest.fixture(scope="session")
+def save_volume():
+    """Write a NIfTI file of 1 x 1 x 2 mm, lying as RAS unless stated."""
+
+    def save(path, array, affine=None, kind=nibabel.Nifti1Image):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        affine = np.diag([1, 1, 2, 1]) if affine is None else affine
+        nibabel.save(kind(array, affine), path)
+        return path
+
+    return save
+
+
+@pytest.fixture
+def volumes(tmp_path, write_json, save_volume):
+    """Four volumes of four patients in the folders of nnU-Net, and what writes their manifest."""
+    folder = tmp_path / "volumes"
+    generator = np.random.default_rng(0)
+    label = np.zeros(VOLUME, dtype=np.uint8)
+    label[2:5, 2:4, 1:3], label[3, 3, 3] = 1, 2
+
+    def write(channels=1, content=None):
+        cases = []
+        for name in "abcd":
+            paths = [f"imagesTr/{name}_{channel:04d}.nii.gz" for channel in range(channels)]
+            for path in paths:
+                scan = generator.integers(-1000, 1000, VOLUME, dtype=np.int16)
+                save_volume(folder / path, scan)
+            save_volume(folder / "labelsTr" / f"{name}.nii.gz", label)
+            image = paths if channels > 1 else paths[0]
+            files = {"image": image, "label": f"labelsTr/{name}.nii.gz"}
+            cases.append({"case_id": name, "patient": name, **files})
+        manifest = {
+            "name": "volumes",
+            "spatial_dims": 3,
+            "channel_names": {str(i): f"channel {i}" for i in range(channels)},
+            "labels": {"background": 0, "atrium": 1, "ventricle": 2},
+            "label_values": {"0": 0, "1": 1, "2": 2},
+            "cases": cases,
+            "splits": {"train": ["a", "b"], "test": ["c", "d"]},
+        }
+        return write_json(manifest | (content or {}), "volumes.json")
+
+    return folder, write
+
+
 @pytest.fixture(scope="session")
 def manifests_dir():
     return ROOT / "data_manifests"
@@ -77,4 +127,22 @@ def chase_dir():
     folder = ROOT.parent / "shared" / "data" / "chase_db1"
     if not folder.is_dir():
         pytest.skip("CHASE_DB1 is not beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hippocampus_dir():
+    """The real MSD hippocampus, beside the repository; tests that need it skip without it."""
+    folder = ROOT.parent / "shared" / "data" / "hippocampus"
+    if not folder.is_dir():
+        pytest.skip("MSD hippocampus is not beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def brains_dir():
+    """The real MICCAI 2012 brains, beside the repository; tests that need them skip without."""
+    folder = ROOT.parent / "shared" / "data" / "brain_t1"
+    if not folder.is_dir():
+        pytest.skip("The MICCAI 2012 brains are not beside the repository")
     return folder

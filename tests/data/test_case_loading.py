@@ -22,6 +22,21 @@ def test_leaves_out_what_a_case_does_not_have(eyes, manifest_content, write_json
     assert sorted(case) == ["case_id", "image", "label", "patient"]
 
 
+def test_lists_the_channels_of_a_volume(volumes):
+    folder, write = volumes
+    cases = load_cases(write(channels=2), folder, split="train")
+    assert cases[0]["image"] == [str(folder / "imagesTr" / f"a_000{i}.nii.gz") for i in (0, 1)]
+    assert cases[0]["label"] == str(folder / "labelsTr" / "a.nii.gz")
+
+
+def test_rejects_a_missing_channel(volumes):
+    folder, write = volumes
+    manifest = write(channels=2)
+    (folder / "imagesTr" / "b_0001.nii.gz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"6 files .* 1 are missing, .*b_0001\.nii\.gz"):
+        load_cases(manifest, folder, split="train")
+
+
 def test_is_usable_from_a_bundle(eyes):
     from monai.bundle import ConfigParser
 

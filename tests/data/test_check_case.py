@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from monai.data import MetaTensor
@@ -80,3 +82,59 @@ def test_rejects_an_empty_mask(case):
 def test_rejects_an_image_key_that_is_not_checked():
     with pytest.raises(ValueError, match=r"`image_key` to be among \['label'\], but got 'image'"):
         CheckCased(keys=["label"])
+
+
+class TestGrids:
+    def case(self, affine, other, size=(8, 6, 4)):
+        image = torch.rand((1, *size), generator=torch.Generator().manual_seed(0))
+        label = torch.zeros((1, *size))
+        return {
+            "image": MetaTensor(image, affine=affine, meta={"filename_or_obj": "a.nii"}),
+            "label": MetaTensor(label, affine=other, meta={"filename_or_obj": "l.nii"}),
+        }
+
+    def turned(self, degrees):
+        angle = math.radians(degrees)
+        affine = torch.eye(4, dtype=torch.float64)
+        affine[:2, :2] = torch.tensor(
+            [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+        )
+        return affine
+
+    def test_rejects_a_label_elsewhere_saying_how_far(self):
+        affine = torch.diag(torch.tensor([1.0, 1.0, 5.0, 1.0]))
+        other = affine.clone()
+        other[2, 3] = 5.0
+        with pytest.raises(
+            ValueError,
+            match=r"label l\.nii to lie on the grid of the image a\.nii within 0\.1 of a voxel, "
+            r"but got up to 5 mm and 0\.0 degrees between them",
+        ):
+            CheckCased()(self.case(affine, other))
+
+    def test_rejects_a_turned_label_saying_by_how_much(self):
+        far = math.hypot(7, 5) * 2 * math.sin(math.radians(15))
+        with pytest.raises(ValueError, match=rf"up to {far:.3g} mm and 30\.0 degrees"):
+            CheckCased()(self.case(torch.eye(4), self.turned(30)))
+
+    @pytest.mark.parametrize(("shift", "passes"), [(0.09, True), (0.11, False)])
+    def test_the_tolerance_is_a_tenth_of_the_smallest_side(self, shift, passes):
+        affine = torch.diag(torch.tensor([1.0, 2.0, 5.0, 1.0]))
+        other = affine.clone()
+        other[2, 3] = shift
+        case = self.case(affine, other)
+        if passes:
+            assert CheckCased()(case)["label"] is case["label"]
+        else:
+            with pytest.raises(ValueError, match=r"0\.11 mm"):
+                CheckCased()(case)
+
+    @pytest.mark.parametrize("key", ["image", "label"])
+    def test_a_part_without_affine_is_not_compared(self, key):
+        case = self.case(torch.eye(4), self.turned(30))
+        case[key] = case[key].as_tensor()
+        CheckCased()(case)
+
+    def test_pictures_are_not_compared(self):
+        case = self.case(torch.eye(4), self.turned(30), size=(8, 6))
+        CheckCased()(case)

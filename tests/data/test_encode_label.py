@@ -54,6 +54,20 @@ def test_rejects_many_other_values_without_listing_all():
         EncodeLabeld("label", {255: 1})({"label": torch.arange(20.0)[None]})
 
 
+def test_a_permuted_volume_of_many_values_over_several_chunks(monkeypatch):
+    monkeypatch.setattr("medkd.data.encode_label._CHUNK", 7)
+    values = {value * 3: value % 6 for value in range(140)}
+    generator = torch.Generator().manual_seed(0)
+    stored = torch.randint(140, (4, 5, 6, 1), generator=generator).float().permute(3, 2, 1, 0) * 3
+    encoded = EncodeLabeld("label", values)({"label": stored})["label"]
+    assert encoded.tolist() == (stored / 3 % 6).tolist()
+
+
+def test_rejects_without_listing_all_that_is_known():
+    with pytest.raises(ValueError, match=r"values \[0, 1, .* and 132 more\] of .* but got 0\.5"):
+        EncodeLabeld("label", {v: v for v in range(140)})({"label": torch.tensor([[0.5]])})
+
+
 def test_rejects_nan():
     with pytest.raises(ValueError, match=r"label `label` to hold only .* but got nan"):
         EncodeLabeld("label", {0: 0})({"label": torch.tensor([[0.0, float("nan")]])})

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from medkd.data import FilePatterns
-from medkd.data.file_pairing import find_cases
+from medkd.data.file_pairing import find_cases, find_patient
 
 
 @pytest.fixture
@@ -24,12 +24,11 @@ def test_pairs_by_what_the_star_stands_for(touch):
     assert cases == [
         {
             "case_id": "a2",
-            "patient": "a2",
             "image": "i/a2.jpg",
             "label": "l/a2_x.png",
             "mask": "m/a2.gif",
         },
-        {"case_id": "a10", "patient": "a10", "image": "i/a10.jpg", "label": "l/a10_x.png"},
+        {"case_id": "a10", "image": "i/a10.jpg", "label": "l/a10_x.png"},
     ]
 
 
@@ -55,10 +54,32 @@ def test_a_pairing_finds_the_id_where_names_differ(touch):
 
 
 @pytest.mark.parametrize("expression", [r"(\d+)[LR]", r"(i/)?(?P<patient>\d+)[LR]"])
-def test_finds_the_patient(touch, expression):
-    folder = touch("i/01L.jpg", "i/01R.jpg", "l/01L.png", "l/01R.png")
-    cases = find_cases(folder, FilePatterns("i/*.jpg", "l/*.png", patient=expression))
-    assert [case["patient"] for case in cases] == ["01", "01"]
+def test_finds_the_patient(expression):
+    assert [find_patient(image, expression) for image in ("i/01L.jpg", "i/01R.jpg")] == ["01", "01"]
+
+
+def test_a_pattern_for_each_channel(touch):
+    folder = touch("a_T1.nii.gz", "a_T2.nii.gz", "a_seg.nii.gz", "._a_T1.nii.gz")
+    patterns = FilePatterns(["*_T1.nii.gz", "*_T2.nii.gz"], "*_seg.nii.gz")
+    assert find_cases(folder, patterns) == [
+        {"case_id": "a", "image": ["a_T1.nii.gz", "a_T2.nii.gz"], "label": "a_seg.nii.gz"}
+    ]
+
+
+def test_rejects_a_case_without_one_of_its_channels(touch):
+    folder = touch("a_T1.nii", "b_T1.nii", "a_T2.nii", "a_seg.nii", "b_seg.nii")
+    patterns = FilePatterns(["*_T1.nii", "*_T2.nii"], "*_seg.nii")
+    with pytest.raises(ValueError, match=r"a channel 1 of the image for every image, but 1 of 2"):
+        find_cases(folder, patterns)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "missing"),
+    [({"image": "*"}, "label"), ({"label": "*"}, "image"), ({"pairing": "(.)"}, "image")],
+)
+def test_rejects_a_pattern_alone(patterns, missing):
+    with pytest.raises(ValueError, match=f"but got none for the {missing}"):
+        FilePatterns(**patterns)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +100,21 @@ def test_finds_the_patient(touch, expression):
             {"pairing": r"(\d)"},
             r"pairing .* to match every image, but got a.jpg",
         ),
-        (["a.jpg", "a.png"], {"patient": r"(\d)"}, r"expression .* to match every image, .* a.jpg"),
-        (["a.jpg", "a.png"], {"patient": "("}, r"a regular expression, but got '\('"),
-        (["a.jpg", "a.png"], {"patient": "a"}, r"with a group in parentheses, but got 'a'"),
     ],
 )
 def test_rejects(touch, names, patterns, message):
     with pytest.raises(ValueError, match=message):
         find_cases(touch(*names), FilePatterns(**{"image": "*.jpg", "label": "*.png", **patterns}))
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        (r"(\d)", r"expression .* to match every image, .* a.jpg"),
+        ("(", r"a regular expression, but got '\('"),
+        ("a", r"with a group in parentheses, but got 'a'"),
+    ],
+)
+def test_rejects_a_patient_expression(expression, message):
+    with pytest.raises(ValueError, match=message):
+        find_patient("a.jpg", expression)

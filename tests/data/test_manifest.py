@@ -158,3 +158,59 @@ def test_the_example_of_the_contract_is_valid(manifests_dir):
     page = (manifests_dir / "README.md").read_text(encoding="utf-8")
     example = page.split("```json\n")[1].split("```")[0]
     assert parse_manifest(json.loads(example)).num_classes == 2
+
+
+class TestVolumes:
+    def parse(self, content, **case):
+        content["cases"][0] |= case
+        content |= {"spatial_dims": 3, "channel_names": {"0": "FLAIR", "1": "T1"}}
+        for each in content["cases"]:
+            each.pop("mask", None)
+        return parse_manifest(content)
+
+    def test_channels_are_files_in_their_order(self, manifest_content):
+        manifest = self.parse(manifest_content, image=["b.nii.gz", "a.nii.gz"])
+        assert manifest.spatial_dims == 3
+        assert manifest.cases[0].files["image"] == ("b.nii.gz", "a.nii.gz")
+        assert manifest.cases[0].paths("image") == ("b.nii.gz", "a.nii.gz")
+        assert manifest.cases[1].paths("image") == ("images/1R.png",)  # all channels in one file
+
+    def test_pictures_are_the_default(self, manifest_content):
+        assert parse_manifest(manifest_content).spatial_dims == 2
+
+    def test_checksums_of_channels(self, manifest_content):
+        manifest_content["files"] = {"b.nii.gz": {"sha256": "0" * 64}}
+        manifest = self.parse(manifest_content, image=["a.nii.gz", "b.nii.gz"])
+        assert list(manifest.checksums) == ["b.nii.gz"]
+
+    @pytest.mark.parametrize(
+        ("image", "message"),
+        [
+            (
+                ["a.nii", "b.nii", "c.nii"],
+                r"for each of the 2 channels of `channel_names`, but got 3",
+            ),
+            ([], r"`image` of case '1L' to list at least one path"),
+            (["a.nii", "../b.nii"], r"a path below the data set's folder"),
+            (["a.nii", "a.nii"], r"every `image` of `cases` once, but got 'a.nii' 2 times"),
+        ],
+    )
+    def test_rejects_images(self, manifest_content, image, message):
+        with pytest.raises(ValueError, match=message):
+            self.parse(manifest_content, image=image)
+
+    def test_rejects_a_list_for_a_picture(self, manifest_content):
+        manifest_content["cases"][0]["image"] = ["a.png", "b.png"]
+        with pytest.raises(ValueError, match=r"to be one path, but got a list: only volumes"):
+            parse_manifest(manifest_content)
+
+    def test_rejects_a_mask(self, manifest_content):
+        manifest_content["spatial_dims"] = 3
+        with pytest.raises(ValueError, match=r"case '1L' to have no `mask`, .* 'fov/1L.gif'"):
+            parse_manifest(manifest_content)
+
+    @pytest.mark.parametrize("dims", [1, "3", True, None])
+    def test_rejects_other_dims(self, manifest_content, dims):
+        manifest_content["spatial_dims"] = dims
+        with pytest.raises(ValueError, match="`spatial_dims` to be 2 or 3"):
+            parse_manifest(manifest_content)

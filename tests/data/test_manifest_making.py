@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,12 +12,10 @@ from medkd.data import (
     make_manifest,
     parse_manifest,
     read_manifest,
-    split_patients,
     write_manifest,
 )
 
 PATTERNS = FilePatterns("images/*.png", "labels/*_hand.png", mask="fov/*.gif", patient=r"(\d)[LR]")
-SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 
 
 class TestMakeManifest:
@@ -88,32 +89,130 @@ class TestMakeManifest:
             make_manifest(tmp_path / "none", PATTERNS)
 
 
-class TestSplitPatients:
-    @pytest.mark.parametrize("count", [3, 4, 5, 10, 14, 100])
-    def test_deals_everybody_once_and_leaves_no_split_empty(self, count):
-        splits = split_patients([str(i) for i in range(count)], fractions=SHARES, seed=1)
-        assert all(splits.values())
-        assert sorted(int(i) for people in splits.values() for i in people) == [*range(count)]
-        assert len(splits["train"]) == pytest.approx(0.7 * count, abs=1.5)
+class TestOfVolumes:
+    @pytest.fixture
+    def folder(self, volumes):
+        folder, write = volumes
+        write()
+        return folder
 
-    @pytest.mark.parametrize("name", ["a", "b", "c"])
-    def test_a_tiny_share_still_gets_a_patient(self, name):
-        shares = {"a": 0.49, "b": 0.49, "c": 0.49} | {name: 0.02}
-        splits = split_patients(["1", "2", "3"], fractions=shares, seed=0)
-        assert [len(people) for people in splits.values()] == [1, 1, 1]
+    def relabel(self, folder, values, dtype=np.int16):
+        for path in (folder / "labelsTr").iterdir():
+            image = nibabel.load(path)
+            array = np.asarray(values)[np.asarray(image.dataobj)].astype(dtype)
+            nibabel.save(nibabel.Nifti1Image(array, image.affine), path)
 
-    def test_does_not_depend_on_order_or_repetition(self):
-        people = [str(i) for i in range(20)]
-        split = split_patients(people, fractions=SHARES, seed=0)
-        assert split == split_patients(people[::-1] * 2, fractions=SHARES, seed=0)
+    def test_of_nnunet(self, folder):
+        manifest = make_manifest(folder)
+        assert manifest.spatial_dims == 3
+        assert (manifest.name, manifest.modality) == ("volumes", "CT")  # it holds -1000
+        assert manifest.channel_names == {0: "CT"}
+        assert manifest.class_names == ("background", "class_1", "class_2")
+        assert [case.case_id for case in manifest.cases] == ["a", "b", "c", "d"]
+        assert "from nnU-Net, 1 channel: imagesTr, labelsTr." in manifest.changes
 
-    @pytest.mark.parametrize("shares", [{"a": 0.5, "b": 0.4}, {"a": 1.0, "b": 0.0}])
-    def test_rejects_shares(self, shares):
-        with pytest.raises(ValueError, match="`fractions` to be above 0 and to sum to 1"):
-            split_patients(["1", "2", "3"], fractions=shares, seed=0)
+    def test_dataset_json_names_everything(self, volumes):
+        folder, write = volumes
+        write(channels=2)
+        content = {
+            "name": "Heart",
+            "licence": "CC BY",
+            "channel_names": {"0": "T1", "1": "T2"},
+            "labels": {"background": 0, "wall": 1, "blood": 2, "scar": 4},
+        }
+        (folder / "dataset.json").write_text(json.dumps(content))
+        manifest = make_manifest(folder)
+        assert (manifest.name, manifest.license, manifest.modality) == ("Heart", "CC BY", "MR")
+        assert manifest.channel_names == {0: "T1", 1: "T2"}
+        assert manifest.label_values == {0: 0, 1: 1, 2: 2, 4: 3}
+        assert manifest.class_names == ("background", "wall", "blood", "scar")
+        assert manifest.cases[0].paths("image")[1] == "imagesTr/a_0001.nii.gz"
+        named = make_manifest(folder, class_names=["background", "x", "y", "z"], name="mine")
+        assert (named.name, named.class_names[1:]) == ("mine", ("x", "y", "z"))
+
+    @pytest.mark.parametrize(
+        ("stored", "label_values"),
+        [((0, 205, 420), {0: 0, 205: 1, 420: 2}), ((3, 1, 70000), {0: 0, 1: 1, 3: 2, 70000: 3})],
+    )
+    def test_other_values_are_classes_in_their_order(self, folder, stored, label_values):
+        self.relabel(folder, stored, dtype=np.int32)
+        manifest = make_manifest(folder)
+        assert manifest.label_values == label_values
+        assert manifest.class_names[1:] == tuple(f"class_{v}" for v in [*label_values][1:])
+
+    def test_stated_values_win(self, folder):
+        manifest = make_manifest(folder, label_values={0: 0, 1: 1, 2: 1})
+        assert manifest.class_names == ("background", "foreground")
+
+    def test_patterns(self, folder):
+        patterns = FilePatterns("imagesTr/*_0000.nii.gz", "labelsTr/*.nii.gz", patient="/([ab])|/c")
+        with pytest.raises(ValueError, match="to match every image"):
+            make_manifest(folder, patterns)
+        patterns = FilePatterns("imagesTr/*_0000.nii.gz", "labelsTr/*.nii.gz")
+        manifest = make_manifest(folder, patterns, channel_names=["T1"])
+        assert (manifest.spatial_dims, manifest.modality) == (3, "MR")
+
+    def test_recognizes_patients_and_says_so(self, folder):
+        for number, name in enumerate("abcd"):
+            new = f"patient{number // 2 + number // 3:03d}_frame{number}"
+            (folder / "imagesTr" / f"{name}_0000.nii.gz").rename(
+                folder / "imagesTr" / f"{new}_0000.nii.gz"
+            )
+            (folder / "labelsTr" / f"{name}.nii.gz").rename(folder / "labelsTr" / f"{new}.nii.gz")
+        manifest = make_manifest(folder)
+        assert [case.patient for case in manifest.cases] == [
+            *("patient000", "patient000", "patient001", "patient002")
+        ]
+        assert "(recognized)" in manifest.changes
+
+    def test_four_axes_are_channels_where_they_are_named(self, folder):
+        for path in (folder / "imagesTr").iterdir():
+            image = nibabel.load(path)
+            stack = np.stack([np.asarray(image.dataobj)] * 2, axis=-1)
+            nibabel.save(nibabel.Nifti1Image(stack, image.affine), path)
+        with pytest.raises(ValueError, match=r"to be one volume, but got 2 in its fourth axis"):
+            make_manifest(folder)
+        manifest = make_manifest(folder, channel_names=["FLAIR", "T1"])
+        assert manifest.cases[0].paths("image") == ("imagesTr/a_0000.nii.gz",)
+        with pytest.raises(ValueError, match=r"3 channel\(s\), a, b, c, but got 2"):
+            make_manifest(folder, channel_names=["a", "b", "c"])
+
+    def test_a_plane_is_a_picture(self, folder):
+        for path in folder.rglob("*.nii.gz"):
+            image = nibabel.load(path)
+            plane = np.asarray(image.dataobj)[:, :, 2:3]
+            nibabel.save(nibabel.Nifti1Image(np.maximum(plane, 0), image.affine), path)
+        manifest = make_manifest(folder)
+        assert manifest.spatial_dims == 2
+        assert manifest.channel_names == {0: "gray"}
+
+    def test_rejects_fractions_unless_tolerant(self, folder):
+        self.relabel(folder, (0, 0.5, 2), dtype=np.float32)
+        with pytest.raises(ValueError, match=r"a\.nii\.gz to hold whole numbers, but got 0\.5"):
+            make_manifest(folder)
+        assert make_manifest(folder, tolerant=True).label_values == {0: 0, 2: 1}
+
+    def test_rejects_what_is_no_label_map(self, folder):
+        for path in (folder / "labelsTr").iterdir():
+            image = nibabel.load(path)
+            array = np.arange(257 * 4, dtype=np.int16).reshape(257, 2, 2)
+            nibabel.save(nibabel.Nifti1Image(array, image.affine), path)
+        with pytest.raises(ValueError, match="at most 256 values, but got 1028"):
+            make_manifest(folder)
+
+    def test_rejects_labels_of_background_alone(self, folder):
+        self.relabel(folder, (0, 0, 0))
+        with pytest.raises(ValueError, match="hold a class beside 0, but got none"):
+            make_manifest(folder)
 
 
 class TestWriteManifest:
+    def test_reads_back_volumes(self, volumes, tmp_path):
+        manifest = read_manifest(volumes[1](channels=2))
+        write_manifest(manifest, tmp_path / "new.json")
+        assert read_manifest(tmp_path / "new.json") == manifest
+        assert manifest.spatial_dims == 3
+
     def test_reads_back_equal(self, manifest_content, tmp_path):
         manifest_content |= {"license": "free", "files": {"fov/1L.gif": {"sha256": "0" * 64}}}
         manifest = parse_manifest(manifest_content)

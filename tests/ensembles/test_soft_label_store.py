@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,12 +71,16 @@ class TestReadAndWrite:
         assert expected.numel() > 0
         assert torch.equal(store.read("eye_1", region), expected)
 
-    def test_takes_a_byte_per_pixel_and_class_but_one(self, store, spatial, generator):
-        store.write("eye_1", probs_of(spatial, generator), source_sha256="0" * 64)
-        size = (store.directory / "eye_1.npy").stat().st_size
-        num_pixels = int(np.prod(spatial))
-        header = 128  # of a .npy file
-        assert size == header + (CLASSES - 1) * num_pixels
+    def test_takes_far_less_than_a_byte_where_the_teacher_is_sure(self, store, spatial):
+        scale = 40 if len(spatial) == 2 else 8
+        large = tuple(scale * size for size in spatial)
+        probs = torch.zeros(CLASSES, *large)
+        probs[0] = 1.0
+        probs[:, : large[0] // 2] = torch.tensor([0.2, 0.3, 0.5]).view(-1, *(1 for _ in large))
+        store.write("eye_1", probs, source_sha256="0" * 64)
+        num_codes = (CLASSES - 1) * int(np.prod(large))
+        overhead = 6000  # bytes of an HDF5 file and its first chunk
+        assert Path(store.path_of("eye_1")).stat().st_size < overhead + num_codes / 20
 
     def test_reads_a_view_of_a_batch(self, store, generator):
         batch = torch.softmax(torch.randn(2, CLASSES, 5, 4, generator=generator), dim=1)
@@ -137,14 +142,36 @@ class TestStaleness:
         assert store.missing(cases) == ["eye_1", "eye_2"]
         assert caplog.messages == []
 
-    def test_another_format_is_dropped(self, store, cases, caplog):
-        write_all(store, cases)
-        index = json.loads((store.directory / "index.json").read_text())
-        (store.directory / "index.json").write_text(json.dumps({**index, "format": 0}))
+    def test_another_format_is_written_again_and_its_files_go(self, store, cases, caplog):
+        entry = {"file": "eye_1.npy", "source_sha256": sha256_of(cases[0]["image"])}
+        old = {"format": 1, "key": KEY, "cases": {"eye_1": entry}}
+        (store.directory / "index.json").write_text(json.dumps(old))
+        np.save(store.directory / "eye_1.npy", np.zeros((1, 4, 3), dtype=np.uint8))
         again = reopened(store)
         again.open_for(KEY)
         assert again.missing(cases) == ["eye_1", "eye_2"]
-        assert "the format of the store changed" in caplog.text
+        reason = "format of the store was 1, is 2"
+        assert caplog.messages == [f"Soft labels in {store.directory} are written again: {reason}."]
+        assert [path.name for path in store.directory.iterdir()] == ["index.json"]
+
+    def test_a_file_elsewhere_is_never_removed(self, store, tmp_path):
+        (tmp_path / "mine.h5").write_text("not of the store")
+        entry = {"file": "../mine.h5", "source_sha256": "0" * 64}
+        old = {"format": 1, "key": KEY, "cases": {"eye_1": entry}}
+        (store.directory / "index.json").write_text(json.dumps(old))
+        reopened(store).open_for(KEY)
+        assert (tmp_path / "mine.h5").is_file()
+
+    @pytest.mark.parametrize("changed", [0, 1])
+    def test_an_image_of_several_files_counts_as_one(self, store, tmp_path, changed):
+        channels = [tmp_path / name for name in ("t1.nii", "t2.nii")]
+        for path in channels:
+            path.write_text(path.name)
+        case = {"case_id": "brain", "image": [str(path) for path in channels]}
+        write_all(store, [case])
+        assert store.missing([case]) == []
+        channels[changed].write_text("taken again")
+        assert store.missing([case]) == ["brain"]
 
     def test_a_changed_image_makes_its_label_stale(self, store, cases, caplog, tmp_path):
         write_all(store, cases)
@@ -159,7 +186,7 @@ class TestStaleness:
 
     def test_a_removed_file_is_missing(self, store, cases):
         write_all(store, cases)
-        (store.directory / "eye_1.npy").unlink()
+        (store.directory / "eye_1.h5").unlink()
         assert store.missing(cases) == ["eye_1"]
 
 
@@ -182,7 +209,7 @@ class TestKill:
     def test_leaves_a_new_case_missing(self, store, cases, killed):
         write_all(store, cases[:1])
         killed(store, cases[1], torch.full((CLASSES, 4, 3), 1 / CLASSES))
-        assert (store.directory / "eye_2.npy").is_file()
+        assert (store.directory / "eye_2.h5").is_file()
         again = reopened(store)
         again.open_for(KEY)
         assert again.missing(cases) == ["eye_2"]
@@ -208,8 +235,8 @@ class TestAddSoftLabels:
         before = [dict(case) for case in cases]
         found = add_soft_labels(cases, store)
         assert [case.pop("soft_label") for case in found] == [
-            str(store.directory / "eye_1.npy"),
-            str(store.directory / "eye_2.npy"),
+            str(store.directory / "eye_1.h5"),
+            str(store.directory / "eye_2.h5"),
         ]
         assert found == cases == before
 

@@ -73,6 +73,12 @@ class TestCodes:
         probs = torch.tensor([0.001, 0.4995, 0.4995]).view(1, 3, 1)
         assert decode_probs(encode_probs(probs))[0, 0].item() == pytest.approx(0.001, rel=0.1)
 
+    def test_slabs_change_nothing(self, spatial, generator, monkeypatch):
+        probs = torch.softmax(3 * torch.randn(2, CLASSES, *spatial, generator=generator), dim=1)
+        whole = encode_probs(probs)
+        monkeypatch.setattr("medkd.functional.probability_codes._SLAB_VALUES", 1)
+        assert torch.equal(encode_probs(probs), whole)
+
     def test_decoded_sums_to_one(self, generator):
         codes = torch.randint(0, 256, (3, CLASSES - 1, 50), generator=generator, dtype=torch.uint8)
         probs = decode_probs(codes)

@@ -7,9 +7,9 @@ import torch
 
 from medkd.functional import entropy
 from medkd.reports import REGION_ENDINGS
-from medkd.workflows.case_scoring import BAND_RADIUS, score_case
+from medkd.workflows.case_scoring import score_case
 from medkd.workflows.prediction import Prediction
-from medkd.workflows.prepared_case import PreparedCase
+from medkd.workflows.prepared_case import BAND_RADIUS, PreparedCase
 
 PERFECT = {
     *(f"{m}{end}" for m in ("ece", "brier", "nll") for end in REGION_ENDINGS.values()),

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+from medkd.data.phantoms.brain_mri import draw_brain_mri
+from medkd.data.phantoms.brain_mri_phantom import brain_mri_phantom
+from medkd.data.phantoms.cardiac_mri import draw_cardiac_mri
+from medkd.data.phantoms.cardiac_mri_phantom import cardiac_mri_phantom
+from medkd.data.phantoms.chest_ct import draw_chest_ct
+from medkd.data.phantoms.chest_ct_phantom import chest_ct_phantom
 from medkd.data.phantoms.fundus_image import FundusImage, draw_fundus
 from medkd.data.phantoms.fundus_phantom import fundus_phantom
+from medkd.data.phantoms.phantom_volume import PhantomVolume
 
-__all__ = ["FundusImage", "draw_fundus", "fundus_phantom"]
+__all__ = [
+    "FundusImage",
+    "PhantomVolume",
+    "brain_mri_phantom",
+    "cardiac_mri_phantom",
+    "chest_ct_phantom",
+    "draw_brain_mri",
+    "draw_cardiac_mri",
+    "draw_chest_ct",
+    "draw_fundus",
+    "fundus_phantom",
+]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from medkd.data.phantoms.fundus_image import draw_fundus
+from medkd.data.phantoms.phantom_folder import check_settings, deal_cases, fill_folder
 from medkd.files import atomic_write
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fundus_phantom"]
 
-_MANIFEST = "manifest.json"
-_SETTINGS = "phantom.json"
 _GENERATOR = "medkd.data.fundus_phantom"
 # Raise when the same settings give other pixels, so that old and new files are never mixed.
 _VERSION = 1
@@ -73,68 +70,31 @@ def fundus_phantom(
         >>> json.loads(Path(manifest).read_text())["splits"]["test"]
         ['phantom_04L', 'phantom_04R']
     """
-    folder = Path(dataset_dir)
     num_patients = {"train": num_train, "validation": num_validation, "test": num_test}
-    _check_settings(image_size, num_patients, seed)
-    settings = {
-        "generator": _GENERATOR,
-        "version": _VERSION,
-        "image_size": image_size,
-        "num_patients": num_patients,
-        "seed": seed,
-    }
-    _check_folder(folder, settings)
-    manifest_path = folder / _MANIFEST
-    manifest = _manifest(num_patients)
-    missing = [case for case in manifest["cases"] if not _is_complete(folder, case)]
-    if missing or not manifest_path.is_file():
-        _write_json(folder / _SETTINGS, settings)
-        for case in tqdm(missing, desc="Drawing fundus phantoms", unit="image"):
-            _write_case(folder, case, image_size, seed)
-        _write_json(manifest_path, manifest)
-    return str(manifest_path)
+    check_settings(
+        {
+            "image_size": (image_size, _SMALLEST_SIZE),
+            "seed": (seed, 0),
+            **{f"num_{split}": (number, 1) for split, number in num_patients.items()},
+        }
+    )
 
+    def write_case(folder: Path, case: dict[str, str]) -> None:
+        _write_case(folder, case, image_size, seed)
 
-def _check_settings(image_size: int, num_patients: dict[str, int], seed: int) -> None:
-    wanted: dict[str, tuple[Any, int]] = {
-        "image_size": (image_size, _SMALLEST_SIZE),
-        "seed": (seed, 0),
-    }
-    wanted |= {f"num_{split}": (number, 1) for split, number in num_patients.items()}
-    for name, (value, least) in wanted.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            message = f"Expected `{name}` to be an integer of at least {least}, but got {value!r}."
-            raise ValueError(message)
-
-
-def _check_folder(folder: Path, settings: dict[str, Any]) -> None:
-    """Raises unless the phantom of these settings may be written into ``folder``."""
-    start = "Expected `dataset_dir` to be a new or empty folder, or one with this phantom, but"
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{start} {folder} is a file.")
-    if (folder / _SETTINGS).is_file():
-        found = _read_settings(folder / _SETTINGS)
-        differences = [
-            f"{name} {found.get(name)!r} instead of {value!r}"
-            for name, value in settings.items()
-            if found.get(name) != value
-        ]
-        if differences:
-            raise ValueError(f"{start} {folder} holds one with {', '.join(differences)}.")
-        return
-    # An unfinished temporary file of the settings is the first thing a killed call can leave.
-    names = sorted(item.name for item in folder.iterdir()) if folder.exists() else []
-    foreign = [name for name in names if not name.startswith(f".{_SETTINGS}.")]
-    if foreign:
-        raise ValueError(f"{start} {folder} holds other files, such as {foreign[0]}.")
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:  # not JSON, or not even text
-        return {}
-    return settings if isinstance(settings, dict) else {}
+    return fill_folder(
+        dataset_dir,
+        settings={
+            "generator": _GENERATOR,
+            "version": _VERSION,
+            "image_size": image_size,
+            "num_patients": num_patients,
+            "seed": seed,
+        },
+        manifest=_manifest(num_patients),
+        write_case=write_case,
+        title="Drawing fundus phantoms",
+    )
 
 
 def _case(patient: int, eye: str) -> dict[str, str]:
@@ -150,12 +110,6 @@ def _case(patient: int, eye: str) -> dict[str, str]:
 
 
 def _manifest(num_patients: dict[str, int]) -> dict[str, Any]:
-    cases, splits, first = [], {}, 0
-    for split, number in num_patients.items():
-        chosen = [_case(patient, eye) for patient in range(first, first + number) for eye in _EYES]
-        splits[split] = [case["case_id"] for case in chosen]
-        cases += chosen
-        first += number
     return {
         "name": "fundus_phantom",
         "description": "Phantom fundus photographs: computed images of eyes that do not exist, "
@@ -168,14 +122,8 @@ def _manifest(num_patients: dict[str, int]) -> dict[str, Any]:
         "channel_names": {"0": "red", "1": "green", "2": "blue"},
         "labels": {"background": 0, "vessel": 1},
         "label_values": {"0": 0, "255": 1},
-        "cases": cases,
-        "splits": splits,
+        **deal_cases(num_patients, lambda patient: [_case(patient, eye) for eye in _EYES]),
     }
-
-
-def _is_complete(folder: Path, case: dict[str, str]) -> bool:
-    # Every file takes its name only when it is whole.
-    return all((folder / case[key]).is_file() for key in ("image", "label", "label_2nd", "mask"))
 
 
 def _write_case(folder: Path, case: dict[str, str], image_size: int, seed: int) -> None:
@@ -192,8 +140,3 @@ def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     Image.fromarray(pixels).save(encoded, format="PNG", compress_level=6)
     with atomic_write(path) as file:
         file.write(encoded.getvalue())
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with atomic_write(path, "w") as file:
-        file.write(json.dumps(content, indent=2) + "\n")

@@ -96,8 +96,9 @@ def test_writes_the_settings_first_and_the_manifest_last(tmp_path, monkeypatch):
         return atomic_write(path, mode)
 
     # The package shows the function under the name of its module.
-    module = importlib.import_module("medkd.data.phantoms.fundus_phantom")
-    monkeypatch.setattr(module, "atomic_write", recording_write)
+    for name in ("fundus_phantom", "phantom_folder"):
+        module = importlib.import_module(f"medkd.data.phantoms.{name}")
+        monkeypatch.setattr(module, "atomic_write", recording_write)
     fundus_phantom(tmp_path, **SETTINGS)
     assert len(written) == 34
     assert (written[0], written[-1]) == ("phantom.json", "manifest.json")

@@ -1,0 +1,162 @@
+"""Maps of a volume as NIfTI files that lie exactly on the file they were predicted from."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nibabel
+import numpy as np
+import torch
+from monai.transforms.transform import MapTransform
+from monai.utils.type_conversion import convert_to_tensor
+from nibabel.nifti1 import Nifti1Header, Nifti1Image
+from nibabel.nifti2 import Nifti2Header, Nifti2Image
+
+from medkd.files import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["SaveVolumed"]
+
+_LABEL_DTYPES = {torch.uint8: np.uint8, torch.int16: np.int16}
+_TOP = 255
+_LONGEST = 2**15 - 1  # of an axis in NIfTI-1
+_ALIGNED = 2  # NIfTI's code for coordinates that agree with another file's
+_SLAB = 16
+# Where a voxel lies, as the standard says it three times over, and in which unit.
+_PLACE = (
+    *("qform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z"),
+    *("sform_code", "srow_x", "srow_y", "srow_z", "xyzt_units"),
+)
+
+
+class SaveVolumed(MapTransform):
+    """Write a map ``(1, X, Y, Z)`` as ``<case_id>_<key>.nii.gz``, on the grid of the image's file.
+
+    Voxel size, sform and qform with their codes, and units are copied from the header of the
+    image's file, number by number, so that whatever a viewer makes of the scan it makes of the map.
+    Nothing else is: ``descrip``, ``aux_file``, ``db_name``, ``intent_name`` and extensions are
+    empty, for they may name a patient. It is NIfTI-1, also for a scan in NIfTI-2, which SimpleITK
+    and 3D Slicer cannot open, unless an axis is longer than 32767 voxels.
+
+    Labels, with ``maximum`` left out, are class indices as the network numbers them, not the values
+    that the manifest's label files store: uint8, int16 from 257 classes, and not scaled.
+
+    Other maps are written as uint8 with ``scl_slope = maximum / 255``: 3D Slicer, SimpleITK and
+    nibabel give back the real values, rounded to the nearest 255th of the maximum. That is finer
+    than a shade one can see, a quarter of the size of float32, and compresses far better. NIfTI has
+    no float16.
+
+    Args:
+        keys: which maps; on the file's grid already, see :class:`~medkd.data.RestoreGeometryd`.
+        output_dir: where to.
+        maximum: what 255 stands for; values outside 0 to it are clipped. ``None`` for labels.
+        image_key: the image, whose ``filename_or_obj`` names the file. Without one, the map's own
+            affine is written, in mm.
+        name_key: the key of the name that files begin with.
+        allow_missing_keys: leave out maps that were not asked for.
+
+    Raises:
+        ValueError: if ``maximum`` is not above zero; when called, if a map has another shape than
+            the file, or labels are not uint8 or int16.
+        TypeError: when called, if neither file nor map says where the map lies.
+        OSError: if a file cannot be written.
+    """
+
+    def __init__(
+        self,
+        keys: Hashable | Sequence[Hashable],
+        output_dir: str | Path,
+        maximum: float | None = None,
+        image_key: Hashable = "image",
+        name_key: str = "case_id",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        if maximum is not None and not maximum > 0:
+            raise ValueError(f"Expected `maximum` to be above zero, but got {maximum}.")
+        self.output_dir = Path(output_dir)
+        self.maximum = maximum
+        self.image_key = image_key
+        self.name_key = name_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Write the maps of one case and hand it on."""
+        case = dict(data)
+        source = getattr(case[self.image_key], "meta", {}).get("filename_or_obj")
+        for key in self.key_iterator(case):
+            header = _header_like(source, case[key], key=key)
+            values = convert_to_tensor(case[key], track_meta=False)[0].cpu()
+            if self.maximum is None:
+                stored, slope = _labels(values, key=key), 1.0
+            else:
+                stored, slope = _scaled(values, self.maximum), self.maximum / _TOP
+                header["cal_max"] = self.maximum  # the window that a viewer opens with
+            header.set_data_dtype(stored.dtype)
+            path = self.output_dir / f"{case[self.name_key]}_{key}.nii.gz"
+            _write(stored, header, path, slope=slope)
+        return case
+
+
+def _header_like(source: str | None, values: torch.Tensor, *, key: Hashable) -> Nifti1Header:
+    """A new header with the grid of a file, or with a map's own where there is no file."""
+    found = None if source is None else nibabel.load(source).header
+    grid = values.shape[1:] if found is None else found.get_data_shape()[:3]
+    shape = tuple(int(size) for size in grid)
+    if tuple(values.shape) != (1, *shape) or len(shape) != 3:
+        raise ValueError(
+            f"Expected `{key}` of shape (1, X, Y, Z) = {(1, *shape)}, the grid of "
+            f"{source or 'a volume'}, but got {tuple(values.shape)}."
+        )
+    header = Nifti1Header() if max(shape) <= _LONGEST else Nifti2Header()
+    header.set_data_shape(shape)
+    if isinstance(found, Nifti1Header):  # which NIfTI-2's is, too
+        header["pixdim"][:4] = found["pixdim"][:4]
+        for name in _PLACE:
+            header[name] = found[name]
+        return header
+    if not hasattr(values, "affine"):
+        raise TypeError(
+            f"Expected `{key}` to be a MetaTensor, for its image came from no NIfTI file, but got "
+            f"{type(values).__name__}."
+        )
+    affine = np.asarray(values.affine, dtype=np.float64)
+    header.set_sform(affine, code=_ALIGNED)
+    header.set_qform(affine, code=_ALIGNED, strip_shears=True)
+    header.set_xyzt_units("mm")
+    return header
+
+
+def _labels(values: torch.Tensor, *, key: Hashable) -> NDArray[Any]:
+    if values.dtype not in _LABEL_DTYPES:
+        raise ValueError(
+            f"Expected `{key}` to be labels of torch.uint8 or torch.int16, for no `maximum` is "
+            f"given, but got {values.dtype}."
+        )
+    return values.numpy()
+
+
+def _scaled(values: torch.Tensor, maximum: float) -> NDArray[np.uint8]:
+    """255ths of the maximum, a few slices at a time, for float32 is four times as large."""
+    stored = torch.empty(values.shape, dtype=torch.uint8)
+    for part, slab in zip(values.split(_SLAB), stored.split(_SLAB), strict=True):
+        slab.copy_((part.float() / maximum).clamp(0, 1).mul_(_TOP).round_())
+    return stored.numpy()
+
+
+def _write(stored: NDArray[Any], header: Nifti1Header, path: Path, *, slope: float) -> None:
+    kind = Nifti2Image if isinstance(header, Nifti2Header) else Nifti1Image
+    image = kind(stored, None, header)  # no affine of its own, so the header stays as it is
+    image.header.set_slope_inter(slope, 0.0)  # a new image begins without
+    with (
+        atomic_write(path) as file,
+        # Without name and time, so that equal maps make equal files.
+        gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0) as packed,
+    ):
+        image.to_stream(packed)

@@ -1,0 +1,84 @@
+"""What the header of a NIfTI file says, read without its voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import nibabel
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["VolumeHeader", "read_volume_header"]
+
+
+@dataclass(frozen=True)
+class VolumeHeader:
+    """What matters of a NIfTI header.
+
+    Args:
+        version: 1 or 2.
+        shape: voxels along each axis in file order, ``(X, Y, Z)`` or more.
+        affine: voxel index to mm, ``(4, 4)``, as it is read.
+        sform: the affine of the sform; None if its code is 0.
+        qform: the affine of the qform; None if its code is 0.
+        slope: what stored values are multiplied by; 1 if nothing is said.
+        intercept: what is added; 0 if nothing is said.
+        unit: unit of the voxel sides, ``"unknown"`` if nothing is said.
+    """
+
+    version: int
+    shape: tuple[int, ...]
+    affine: NDArray[np.float64]
+    sform: NDArray[np.float64] | None
+    qform: NDArray[np.float64] | None
+    slope: float
+    intercept: float
+    unit: str
+
+    @property
+    def orientation(self) -> str:
+        """Where the axes point, ``"RAS"`` for right, anterior, superior."""
+        return "".join(code or "?" for code in nibabel.aff2axcodes(self.affine))
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Voxel sides in mm, along the axes of the body: left-right, back-front, foot-head."""
+        sides = np.linalg.norm(self.affine[:3, :3], axis=0)
+        axes = nibabel.io_orientation(self.affine)[:, 0]
+        order = np.argsort(axes) if np.isfinite(axes).all() else np.arange(3)
+        return tuple(float(side) for side in sides[order])
+
+
+def read_volume_header(path: Path) -> VolumeHeader | None:
+    """Read a header.
+
+    Args:
+        path: a NIfTI file.
+
+    Returns:
+        Its header; None if there is none to read, of which the reader of the voxels says why.
+    """
+    try:
+        image = nibabel.load(path)
+        header = image.header
+        sform, has_sform = header.get_sform(coded=True)
+        qform, has_qform = header.get_qform(coded=True)
+        unit = header.get_xyzt_units()[0]
+    except Exception:  # decoders raise zlib.error, EOFError, ImageFileError and more
+        return None
+    return VolumeHeader(
+        version=2 if isinstance(header, nibabel.Nifti2Header) else 1,
+        shape=tuple(int(size) for size in header.get_data_shape()),
+        affine=np.asarray(header.get_best_affine(), dtype=np.float64),
+        sform=sform if has_sform else None,
+        qform=qform if has_qform else None,
+        # The header of a loaded image no longer says how its values are scaled.
+        slope=float(image.dataobj.slope),
+        intercept=float(image.dataobj.inter),
+        unit=str(unit),
+    )

@@ -1,0 +1,262 @@
+"""All choices for a data set together: what differs from the template, and why."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from monai.bundle.config_parser import ConfigParser
+
+from medkd.planning.architecture_choice import choose_channels, downsampling
+from medkd.planning.bundle_template import METHODS, find_template
+from medkd.planning.choice import Choice
+from medkd.planning.memory_estimate import NetworkCost, measure_network, training_memory
+from medkd.planning.normalization_choice import choose_normalization
+from medkd.planning.patch_choice import choose_patch
+from medkd.planning.spacing_choice import choose_spacing, resampled_shape
+from medkd.planning.training_choices import (
+    choose_batch_size,
+    choose_cache_rate,
+    choose_flip_probability,
+    choose_rotation,
+    choose_schedule,
+    is_small,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from medkd.planning.bundle_template import BundleTemplate
+    from medkd.planning.fingerprint import Fingerprint
+
+__all__ = ["BundlePlan", "plan_bundle"]
+
+_GIB = 2**30
+_BASE_CHANNELS = {True: 16, False: 32}  # for small volumes and for large ones
+_NETWORK_IDS = ("spatial_dims", "num_channels", "num_classes", "channels", "strides", "kernel_size")
+
+Strides = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class BundlePlan:
+    """What was chosen for a data set.
+
+    Args:
+        method: a key of :data:`medkd.planning.METHODS`.
+        fingerprint: what it was chosen by.
+        template: the bundle that it changes.
+        choices: id of ``train.json`` to value and reason, in the order of the README; ``rotation``
+            is the angle of the augmentation.
+        shape: voxels of the median volume along each axis, after resampling.
+        factors: by how much the network shrinks each axis.
+        memory: bytes that a training step takes, as estimated.
+        memory_budget: bytes that it may take.
+    """
+
+    method: str
+    fingerprint: Fingerprint
+    template: BundleTemplate
+    choices: dict[str, Choice]
+    shape: tuple[int, ...]
+    factors: tuple[int, ...]
+    memory: float
+    memory_budget: float
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any JSON
+        """The value of a choice."""
+        return self.choices[name].value
+
+
+def plan_bundle(
+    fingerprint: Fingerprint,
+    *,
+    method: str = "end_kl",
+    memory: float = 8.0,
+    num_members: int | None = None,
+    num_cases: int | None = None,
+) -> BundlePlan:
+    """Choose every setting of a bundle for a data set.
+
+    Args:
+        fingerprint: of the data set.
+        method: a key of :data:`medkd.planning.METHODS`.
+        memory: GiB that a training step may take.
+        num_members: members of the ensemble; the template's number by default.
+        num_cases: training and validation cases, which are kept in memory; by default those of the
+            fingerprint.
+
+    Returns:
+        The plan.
+
+    Raises:
+        ValueError: if ``method`` is unknown, ``memory`` is not above 0 or too little for the
+            smallest patch, or ``num_members`` is not possible.
+    """
+    if method not in METHODS:
+        raise ValueError(
+            f"Expected `method` to be one of {', '.join(METHODS)}, but got {method!r}."
+        )
+    if not memory > 0:
+        raise ValueError(f"Expected `memory` to be above 0 GiB, but got {memory}.")
+    template = find_template(METHODS[method].template)
+    spacing = choose_spacing(fingerprint.spacings, fingerprint.shapes)
+    cases = zip(fingerprint.shapes, fingerprint.spacings, strict=True)
+    resampled = [resampled_shape(shape, mm, spacing.value) for shape, mm in cases]
+    shape = tuple(int(np.ceil(along)) for along in np.median(resampled, axis=0))
+    networks = _Networks(fingerprint, template, base=_BASE_CHANNELS[is_small(shape)])
+    budget = memory * _GIB
+    patch_size, strides = choose_patch(
+        shape,
+        spacing.value,
+        lambda patch, strides: networks.memory(patch, strides, batch_size=2),
+        budget=budget,
+    )
+    batch_size = choose_batch_size(
+        lambda size: networks.memory(patch_size, strides, batch_size=size),
+        budget=budget,
+        shape=shape,
+        patch_size=patch_size,
+        num_cases=fingerprint.num_cases,
+    )
+    needed = networks.memory(patch_size, strides, batch_size=batch_size.value)
+    channels = choose_channels(len(strides), base=networks.base)
+    class_names = [entry.name for entry in fingerprint.classes]
+    settings = METHODS[method]
+    choices = {
+        "num_members": _choose_num_members(template, num_members),
+        "num_channels": Choice(
+            len(fingerprint.channels),
+            f"The image channels: {', '.join(channel.name for channel in fingerprint.channels)}.",
+        ),
+        "num_classes": Choice(
+            len(class_names) + 1, f"Background and {', '.join(class_names)}, as in the manifest."
+        ),
+        "spacing": spacing,
+        "normalization": choose_normalization(fingerprint),
+        "patch_size": _describe_patch(patch_size, strides, spacing.value, shape, needed, memory),
+        "batch_size": batch_size,
+        "channels": Choice(
+            list(channels),
+            f"{networks.base} features at first, because the volumes are "
+            f"{'small' if networks.base == _BASE_CHANNELS[True] else 'large'}; twice as many at "
+            "each level, 320 at most.",
+        ),
+        "strides": _describe_strides(strides, patch_size),
+        "kernel_size": Choice(3, "Kernels are 3 voxels wide along each axis, at all levels."),
+        "flip_probability": choose_flip_probability(class_names, modality=fingerprint.modality),
+        "rotation": choose_rotation(patch_size, spacing.value),
+        **choose_schedule(
+            shape=shape, num_cases=fingerprint.num_cases, batch_size=batch_size.value
+        ),
+        "cache_rate": choose_cache_rate(
+            shape=shape,
+            num_cases=num_cases or fingerprint.num_cases,
+            num_channels=len(fingerprint.channels),
+            num_classes=len(class_names) + 1,
+            budget=budget,
+        ),
+        "distillation_weight": Choice(settings.distillation_weight, settings.reason),
+        "temperature": Choice(settings.temperature, "See `distillation_weight`."),
+    }
+    return BundlePlan(
+        method, fingerprint, template, choices, shape, downsampling(strides), needed, budget
+    )
+
+
+class _Networks:
+    """The student and the members of a template, each measured once for each depth."""
+
+    def __init__(self, fingerprint: Fingerprint, template: BundleTemplate, *, base: int) -> None:
+        self.base = base
+        self._ids = {name: template.train[name] for name in _NETWORK_IDS}
+        self._ids["num_channels"] = len(fingerprint.channels)
+        self._ids["num_classes"] = len(fingerprint.classes) + 1
+        overlays = [template.configs[file] for file in template.train["member_overlays"]]
+        definitions = [template.train["network_def"], template.train["member_def"]]
+        definitions += [overlay["member_def"] for overlay in overlays if "member_def" in overlay]
+        self._definitions = [
+            definition
+            for position, definition in enumerate(definitions)
+            if definition not in definitions[:position]
+        ]
+        self._costs: dict[Strides, list[NetworkCost]] = {}
+
+    def memory(self, patch_size: tuple[int, ...], strides: Strides, *, batch_size: int) -> float:
+        """Bytes that training takes, of the network that takes most."""
+        if strides not in self._costs:
+            self._costs[strides] = [self._measure(d, strides) for d in self._definitions]
+        return max(
+            training_memory(cost, patch_size, batch_size=batch_size)
+            for cost in self._costs[strides]
+        )
+
+    def _measure(self, definition: dict[str, Any], strides: Strides) -> NetworkCost:
+        channels = choose_channels(len(strides), base=self.base)
+        ids = {
+            **self._ids,
+            "channels": list(channels),
+            "strides": [list(stride) for stride in strides],
+            "network_def": copy.deepcopy(definition),
+        }
+
+        def make() -> torch.nn.Module:
+            return ConfigParser(copy.deepcopy(ids)).get_parsed_content("network_def")
+
+        return measure_network(
+            make, num_channels=ids["num_channels"], factors=downsampling(strides)
+        )
+
+
+def _choose_num_members(template: BundleTemplate, num_members: int | None) -> Choice:
+    overlays = len(template.train["member_overlays"])
+    stated = template.train["num_members"] if num_members is None else num_members
+    if stated < 1 or (overlays and stated > overlays):
+        most = f"1 to {overlays}, the members of a diverse ensemble" if overlays else "at least 1"
+        raise ValueError(f"Expected `num_members` to be {most}, but got {stated}.")
+    kind = "architecture and loss" if overlays else "seed"
+    who = "The template's number" if num_members is None else "As asked for"
+    return Choice(stated, f"{who}; the members differ by {kind}.")
+
+
+def _describe_patch(
+    patch_size: tuple[int, ...],
+    strides: Strides,
+    spacing: list[float],
+    shape: tuple[int, ...],
+    needed: float,
+    memory: float,
+) -> Choice:
+    extent = _by([round(size * mm) for size, mm in zip(patch_size, spacing, strict=True)])
+    factors = _by(downsampling(strides))
+    whole = all(size >= side for size, side in zip(patch_size, shape, strict=True))
+    size = (
+        f"as large as the median volume after resampling, {_by(shape)} voxels"
+        if whole
+        else f"the largest that fits {memory:g} GiB, shortened from the median volume, "
+        f"{_by(shape)} voxels, along its longest side in mm each time"
+    )
+    return Choice(
+        list(patch_size),
+        f"{extent} mm: {size}; rounded to multiples of {factors}, by which the network shrinks it. "
+        f"A training step takes about {needed / _GIB:.2f} GiB.",
+    )
+
+
+def _describe_strides(strides: Strides, patch_size: tuple[int, ...]) -> Choice:
+    halvings = [sum(step > 1 for step in along) for along in zip(*strides, strict=True)]
+    left = [size // by for size, by in zip(patch_size, downsampling(strides), strict=True)]
+    times = ", ".join(map(str, halvings))
+    return Choice(
+        [stride[0] if len(set(stride)) == 1 else list(stride) for stride in strides],
+        f"How each level shrinks the axes. They are halved {times} times, which leaves "
+        f"{_by(left)} voxels at the deepest level: an axis of fewer than eight voxels is not "
+        "halved, and one that is twice as coarse as another waits for it.",
+    )
+
+
+def _by(numbers: Sequence[float]) -> str:
+    return " x ".join(f"{number:g}" for number in numbers)

@@ -1,0 +1,142 @@
+"""The README of a planned bundle: every number that was chosen, and why."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+from medkd.planning.bundle_template import METHODS
+from medkd.planning.case_measures import SAMPLE_SIZE
+from medkd.planning.spacing_choice import resampled_shape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from medkd.planning.bundle_plan import BundlePlan
+
+__all__ = ["readme_text"]
+
+_GIB = 2**30
+_MAP_COPIES = 4  # of the class maps, while a whole volume is scored
+
+
+def readme_text(plan: BundlePlan, *, bundle_dir: Path, image_dir: Path) -> str:
+    """What a person should know about the bundle, in Markdown.
+
+    Args:
+        plan: what was chosen.
+        bundle_dir: where the bundle will be.
+        image_dir: folder that inference segments by default.
+
+    Returns:
+        The text.
+    """
+    title = f"# {METHODS[plan.method].title}, for {plan.fingerprint.dataset}"
+    parts = [
+        title,
+        "Made by `medkd plan`. Every number below is in `train.json`; change it there, or on the "
+        "command line with `--<id> <value>`.",
+        "## Run it",
+        _commands(bundle_dir, image_dir),
+        "## What was measured",
+        _measured(plan),
+        "## What was chosen, and why",
+        _chosen(plan),
+        "## What was left as it is",
+        _left(plan),
+        "Not a medical device. A bundle's JSON is code: run only what you trust.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _commands(bundle_dir: Path, image_dir: Path) -> str:
+    run = "python -m monai.bundle run"
+    train = f"{bundle_dir}/train.json"
+    return "\n".join(
+        [
+            "```",
+            f"{run} training --config_file {train}",
+            f"{run} --config_file \"['{train}','{bundle_dir}/evaluate.json']\" --split validation",
+            f"{run} --config_file {bundle_dir}/inference.json --dataset_dir {image_dir}",
+            "```",
+            "",
+            "The first trains the ensemble, distills it into one network, and writes the report to "
+            f"`runs/{bundle_dir.name}/report`; after a kill the same command goes on. If the "
+            "bundle is moved, say where it is with `--bundle_root`.",
+        ]
+    )
+
+
+def _measured(plan: BundlePlan) -> str:
+    fingerprint = plan.fingerprint
+    sizes = sorted(fingerprint.shapes, key=math.prod)
+    spacings = sorted(fingerprint.spacings, key=math.prod)
+    lines = [
+        f"The {fingerprint.num_cases} training cases (`fingerprint.json`); axes are right-left, "
+        "posterior-anterior, inferior-superior.",
+        "",
+        f"- Volumes of {_by(sizes[0])} to {_by(sizes[-1])} voxels, {_by(spacings[0])} to "
+        f"{_by(spacings[-1])} mm; {_by(plan.shape)} voxels in the middle after resampling. Body "
+        f"or head: {_by(fingerprint.body)} mm.",
+        "- Stored as "
+        + ", ".join(f"{name} ({count})" for name, count in fingerprint.orientations.items())
+        + "; every volume is turned to RAS, and results are turned back.",
+        f"- {fingerprint.modality}: {fingerprint.modality_source}.",
+        "",
+        "| channel | mean | std | 0.5 % | 99.5 % | exactly zero |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {c.name} | {c.mean:g} | {c.std:g} | {c.low:g} | {c.high:g} | {c.zero_share:.0%} |"
+            for c in fingerprint.channels
+        ),
+        "",
+        f"Intensities are those inside the structures; percentiles are of at most {SAMPLE_SIZE:,} "
+        "voxels of each case, evenly spaced.",
+        "",
+        "| structure | in cases | share of voxels | volume in the middle |",
+        "|---|---|---|---|",
+        *(
+            f"| {c.name} | {c.cases} | {c.voxel_share:.3%} | {c.volume:g} ml |"
+            for c in fingerprint.classes
+        ),
+    ]
+    absent = [c.name for c in fingerprint.classes if not c.cases]
+    if absent:
+        lines += ["", f"**No training case shows {', '.join(absent)}: it cannot be learned.**"]
+    return "\n".join(lines)
+
+
+def _chosen(plan: BundlePlan) -> str:
+    lines = []
+    for name, choice in plan.choices.items():
+        shown = "rotate_range" if name == "rotation" else name
+        lines.append(f"- `{shown}` {json.dumps(choice.value)}: {choice.reason}")
+    return "\n".join(lines)
+
+
+def _left(plan: BundlePlan) -> str:
+    largest = max(math.prod(shape) for shape in _resampled(plan))
+    maps = _MAP_COPIES * 4 * largest * plan["num_classes"] / _GIB
+    inferer = plan.template.train["inferer"]
+    return "\n".join(
+        [
+            f"- Sliding window: windows of `patch_size`, {inferer['sw_batch_size']} at a time "
+            "(without gradients they take less than a training step), overlapping by "
+            f"{inferer['overlap']:.0%} with {inferer['mode']} weights, so that no seams are seen.",
+            f"- Scoring a whole volume takes about {maps:.2f} GiB beside the network: "
+            f"{_MAP_COPIES} copies of its class maps.",
+            "- No crop to the foreground: the label map covers the whole scan, and patches are "
+            "drawn where the structures are.",
+            "- Learning rate, loss, intensity augmentation: those of the template.",
+        ]
+    )
+
+
+def _resampled(plan: BundlePlan) -> list[tuple[int, ...]]:
+    cases = zip(plan.fingerprint.shapes, plan.fingerprint.spacings, strict=True)
+    return [resampled_shape(shape, mm, plan["spacing"]) for shape, mm in cases]
+
+
+def _by(numbers: tuple[float, ...]) -> str:
+    return " x ".join(f"{number:g}" for number in numbers)

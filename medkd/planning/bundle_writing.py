@@ -1,0 +1,115 @@
+"""Writing a planned bundle, whole or not at all."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medkd.data import write_manifest
+from medkd.files import atomic_write
+from medkd.planning.bundle_changes import planned_configs
+from medkd.planning.bundle_readme import readme_text
+from medkd.planning.json_layout import format_json
+
+if TYPE_CHECKING:
+    from medkd.data import Manifest
+    from medkd.planning.bundle_plan import BundlePlan
+
+__all__ = ["check_output", "write_bundle"]
+
+_MARK = "fingerprint.json"
+
+
+def check_output(output: str | Path, *, overwrite: bool = False) -> Path:
+    """Refuse a place where a bundle must not be written.
+
+    Args:
+        output: the bundle's folder.
+        overwrite: whether a bundle that was planned before may be replaced.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        FileExistsError: if there is something that is not to be replaced: anything without
+            ``overwrite``, and what was not written by ``medkd plan`` with it.
+    """
+    path = Path(output).expanduser().resolve()
+    if not path.exists():
+        return path
+    if not overwrite:
+        raise FileExistsError(
+            f"Expected a new folder for --output, but {path} exists: --overwrite?"
+        )
+    if not (path / _MARK).is_file():
+        raise FileExistsError(
+            f"Expected --output to be new or a bundle that `medkd plan` wrote, but {path} has no "
+            f"{_MARK}; it is not overwritten."
+        )
+    return path
+
+
+def write_bundle(
+    plan: BundlePlan,
+    manifest: Manifest,
+    *,
+    dataset_dir: str | Path,
+    output: str | Path,
+    overwrite: bool = False,
+) -> Path:
+    """Write the bundle into a temporary folder beside ``output``, then rename it.
+
+    Args:
+        plan: what was chosen.
+        manifest: of the data set, written into the bundle.
+        dataset_dir: the data set's folder.
+        output: the bundle's folder.
+        overwrite: whether a bundle that was planned before is replaced, with all in its folder.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        FileExistsError: as :func:`check_output`.
+        OSError: if it cannot be written; nothing is left, and nothing replaced.
+    """
+    path = check_output(output, overwrite=overwrite)
+    dataset = Path(dataset_dir).expanduser().resolve()
+    images = dataset / Path(manifest.cases[0].paths("image")[0]).parent
+    texts = {
+        file: format_json(content)
+        for file, content in planned_configs(
+            plan, bundle_dir=path, dataset_dir=dataset, image_dir=images
+        ).items()
+    }
+    texts["logging.conf"] = plan.template.logging_conf
+    texts["README.md"] = readme_text(plan, bundle_dir=path, image_dir=images)
+    texts[_MARK] = format_json(plan.fingerprint.to_json())
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        for file, text in texts.items():
+            with atomic_write(temporary / file, "w") as stream:
+                stream.write(text)
+        write_manifest(manifest, temporary / "manifest.json")
+        _take_place(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return path
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    """A folder cannot be renamed over a full one, so the old one steps aside first."""
+    if not path.exists():
+        temporary.rename(path)
+        return
+    old = path.with_name(f"{temporary.name}.old")
+    path.rename(old)
+    try:
+        temporary.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
+    shutil.rmtree(old)

@@ -1,0 +1,204 @@
+"""From a folder of scans to maps on the grid of each."""
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow
+from monai.networks.nets import UNet
+
+from medkd.networks import save_weights
+from medkd.workflows.error_reporting import sentence_of
+
+BUNDLE = Path(__file__).parents[2] / "bundles" / "kd_uniform"
+ODD = BUNDLE.parents[1].parent / "shared" / "data" / "nifti_odd"
+SHAPE = (20, 17, 9)
+TINY = {
+    "device": "cpu",
+    "channels": [4, 8],
+    "strides": [2],
+    "spacing": [1.7, 1.7, 2.1],
+    "patch_size": [12, 12, 8],
+}
+
+
+def _load(name):
+    def no_duplicates(pairs):
+        keys = [key for key, _ in pairs]
+        assert len(keys) == len(set(keys)), f"duplicate keys in {name}: {keys}"
+        return dict(pairs)
+
+    return json.loads((BUNDLE / name).read_text(), object_pairs_hook=no_duplicates)
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A run whose network is small and was never trained."""
+    folder = tmp_path_factory.mktemp("run")
+    torch.manual_seed(0)
+    network = UNet(
+        3,
+        1,
+        5,
+        channels=TINY["channels"],
+        strides=TINY["strides"],
+        num_res_units=2,
+        norm="instance",
+    )
+    save_weights(network, folder / "models" / "model.pt")
+    return folder
+
+
+@pytest.fixture
+def segment(run_bundle, run_dir, tmp_path):
+    def run(folder, **overrides):
+        settings = {**TINY, "run_dir": str(run_dir), "dataset_dir": str(folder), **overrides}
+        run_bundle(
+            "run",
+            ("inference.json",),
+            bundle="kd_uniform",
+            output_dir=str(tmp_path / "maps"),
+            **settings,
+        )
+        return tmp_path / "maps"
+
+    return run
+
+
+def write_scan(path, kind=nibabel.Nifti1Image, axcodes="PSR"):
+    generator = np.random.default_rng(3)
+    affine = nibabel.affines.from_matvec(
+        np.array([[0.8, 0.1, 0.0], [-0.1, 0.8, 0.0], [0.0, 0.0, 2.4]]), (-4, 9, 31)
+    )
+    coarse = generator.normal(40, 150, [size // 4 + 2 for size in SHAPE])
+    values = np.kron(coarse, np.ones((4, 4, 4)))[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    image = nibabel.Nifti1Image(values.astype(np.int16), affine)
+    ornt = [nibabel.orientations.axcodes2ornt(codes) for codes in ("RAS", axcodes)]
+    turned = image.as_reoriented(nibabel.orientations.ornt_transform(*ornt))
+    path.parent.mkdir(exist_ok=True)
+    nibabel.save(kind(np.asarray(turned.dataobj), turned.affine), path)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("spatial_dims", "num_channels", "num_classes", "spacing", "patch_size"),
+        *("channels", "strides", "kernel_size", "network_def", "network", "normalization"),
+    ],
+)
+def test_inference_repeats_training(key):
+    assert _load("inference.json")[key] == _load("train.json")[key]
+
+
+def test_windows_are_those_of_evaluation():
+    windows = _load("inference.json")["windows"]
+    assert windows.pop("progress") is True
+    assert windows == _load("train.json")["inferer"]
+
+
+def test_inference_prepares_an_image_as_training_does():
+    """The same transforms on the image, without what is said of the label."""
+
+    def of_image(transform):
+        keys = transform["keys"] if isinstance(transform["keys"], list) else [transform["keys"]]
+        if "@image" not in keys:
+            return None
+        number = keys.index("@image")
+        return {
+            name: value[number] if isinstance(value, list) else value
+            for name, value in transform.items()
+            if name != "allow_missing_keys"
+        }
+
+    train, inference = (_load(name)["reading"] for name in ("train.json", "inference.json"))
+    expected = [of_image(transform) for transform in train]
+    assert [of_image(t) for t in inference] == [t for t in expected if t is not None]
+    assert _load("train.json")["preprocessing"] == "$@reading + @normalization"
+    assert _load("inference.json")["preprocessing"]["transforms"] == "$@reading + @normalization"
+
+
+def test_has_the_properties_monai_asks_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(BUNDLE.parents[1])
+    write_scan(tmp_path / "scans" / "a.nii.gz")
+    workflow = ConfigWorkflow(
+        config_file=str(BUNDLE / "inference.json"),
+        meta_file=str(BUNDLE / "metadata.json"),
+        logging_file=False,
+        workflow_type="infer",
+        initialize=[],
+        dataset_dir=str(tmp_path / "scans"),
+        output_dir=str(tmp_path / "run"),
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == []
+
+
+def test_writes_maps_on_the_grid_of_each_scan(segment, tmp_path):
+    scans = tmp_path / "scans"
+    write_scan(scans / "turned.nii.gz", axcodes="PSR")
+    write_scan(scans / "straight.nii", axcodes="RAS")
+    write_scan(scans / "second.nii.gz", kind=nibabel.Nifti2Image, axcodes="LIP")
+    maps = segment(scans, with_probability="true", with_uncertainty=True)
+    names = ("segmentation", "probability", "uncertainty")
+    assert {path.name for path in maps.glob("*.nii.gz")} == {
+        f"{case}_{name}.nii.gz" for case in ("turned", "straight", "second") for name in names
+    }
+    straight = nibabel.load(maps / "straight_segmentation.nii.gz")
+    assert len(np.unique(straight.dataobj)) > 1
+    for case in ("turned", "straight", "second"):
+        scan = nibabel.load(next(scans.glob(f"{case}.*")))
+        for name in names:
+            written = nibabel.load(maps / f"{case}_{name}.nii.gz")
+            assert written.shape == scan.shape
+            np.testing.assert_allclose(written.affine, scan.affine, atol=1e-5)
+            assert written.get_data_dtype() == np.uint8
+        # The same scan, stored in another way, is segmented in the same way.
+        label = nibabel.load(maps / f"{case}_segmentation.nii.gz")
+        turned_back = nibabel.as_closest_canonical(label).get_fdata()
+        assert np.mean(turned_back == straight.get_fdata()) > 0.999
+        confidence = nibabel.load(maps / f"{case}_probability.nii.gz").get_fdata()
+        assert 0.19 < confidence.min() <= confidence.max() <= 1
+        assert nibabel.load(maps / f"{case}_uncertainty.nii.gz").get_fdata().max() <= 1.61
+
+
+def test_probabilities_are_written_on_request_only(segment, tmp_path):
+    write_scan(tmp_path / "scans" / "a.nii.gz")
+    maps = segment(tmp_path / "scans", with_probability="false")
+    assert [path.name for path in maps.glob("*.nii.gz")] == ["a_segmentation.nii.gz"]
+
+
+@pytest.mark.parametrize("kind", ["4d", "truncated", "header"])
+def test_an_unreadable_scan_is_named(segment, tmp_path, kind):
+    scan = tmp_path / "scans" / "a.nii.gz"
+    write_scan(scan)
+    if kind == "4d":
+        nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4, 3), np.int16), np.eye(4)), scan)
+    elif kind == "truncated":
+        scan.write_bytes(scan.read_bytes()[:-900])
+    else:
+        image = nibabel.Nifti1Pair(np.zeros((4, 4, 4), np.int16), np.eye(4))
+        scan.unlink()
+        scan = scan.with_name("a.hdr")
+        nibabel.save(image, scan)
+        scan.with_suffix(".img").unlink()
+    with pytest.raises(RuntimeError, match="evaluator") as caught:
+        segment(tmp_path / "scans")
+    sentence = sentence_of(caught.value)
+    assert sentence is not None
+    assert str(scan) in sentence
+    assert sentence.startswith("Expected ")
+
+
+def test_odd_files_are_segmented_where_they_lie(segment):
+    scan = ODD / "psr_orientation" / "image.nii.gz"
+    if not scan.is_file():
+        pytest.skip("the odd files are not beside the repository")
+    maps = segment(scan.parent, file_pattern="image.nii.gz", patch_size=[24, 24, 24])
+    written, source = nibabel.load(maps / "image_segmentation.nii.gz"), nibabel.load(scan)
+    assert nibabel.aff2axcodes(written.affine) == ("P", "S", "R")
+    assert written.shape == source.shape
+    for code in ("sform_code", "qform_code"):
+        assert written.header[code] == source.header[code]

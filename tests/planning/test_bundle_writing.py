@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from monai.bundle import ConfigParser
+
+from medkd.data import read_manifest
+from medkd.planning import (
+    METHODS,
+    bundle_writing,
+    check_output,
+    find_template,
+    plan_bundle,
+    take_fingerprint,
+    write_bundle,
+)
+
+
+@pytest.fixture
+def write(two_balls, tmp_path):
+    manifest, folder = two_balls
+
+    def write(name="bundle", *, method="end_kl", **arguments):
+        plan = plan_bundle(take_fingerprint(manifest, folder), method=method)
+        output = tmp_path / name
+        return write_bundle(plan, manifest, dataset_dir=folder, output=output, **arguments)
+
+    return write
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_every_file_parses_and_agrees(write, two_balls, method, tmp_path):
+    path = write(method=method)
+    train = ConfigParser(read(path / "train.json"))
+    train.parse()
+    assert train.get_parsed_content("manifest") == f"{path}/manifest.json"
+    assert len(train.get_parsed_content("train::cases")) == 4
+    assert train.get_parsed_content("bundle_root") == str(path)
+    assert read(path / "train.json")["dataset_dir"] == str(tmp_path / "set")
+    assert read_manifest(path / "manifest.json") == two_balls[0]
+    inference = ConfigParser(read(path / "inference.json"))
+    student, same = (p.get_parsed_content("network_def") for p in (train, inference))
+    assert str(student) == str(same)
+    for name in ("num_channels", "num_classes", "spacing", "patch_size", "normalization"):
+        assert read(path / "train.json")[name] == read(path / "inference.json")[name], name
+    members = read(path / "train.json")["member_overlays"]
+    assert len(members) == (6 if method == "kd_diverse" else 0)
+    for overlay in ("member.json", "evaluate.json", "multi_gpu.json", *members):
+        ids = ConfigParser(read(path / "train.json"))
+        ids.update(read(path / overlay))
+        ids.parse()
+    for overlay in members:
+        ids = ConfigParser(read(path / "train.json"))
+        ids.update(read(path / overlay))
+        ids.get_parsed_content("member_def")
+
+
+def test_keeps_the_order_of_the_template(write):
+    path = write()
+    assert list(read(path / "train.json")) == list(find_template("kd_uniform").train)
+
+
+def test_one_case_goes_through_its_preprocessing(write):
+    parser = ConfigParser(read(write() / "train.json"))
+    case = parser.get_parsed_content("train::cases")[0]
+    for transform in parser.get_parsed_content("preprocessing"):
+        case = transform(case)
+    assert case["image"].shape == (1, 12, 11, 10)
+    assert float(case["image"].mean()) == pytest.approx(0, abs=1e-5)
+    assert case["label"].shape == (1, 12, 11, 10)
+
+
+def test_metadata_names_classes_and_channels(write):
+    data = read(write() / "metadata.json")["network_data_format"]
+    assert data["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "structure 1"}
+    assert data["inputs"]["image"]["channel_def"] == {"0": "T1"}
+    assert data["inputs"]["image"]["spatial_shape"] == ["2*n", "2*n", "2*n"]
+
+
+def test_readme_explains_every_number(write):
+    path = write()
+    readme, train = (path / "README.md").read_text(), read(path / "train.json")
+    for name in ("spacing", "patch_size", "batch_size", "channels", "strides", "normalization"):
+        assert f"- `{name}` {json.dumps(train[name])}: " in readme
+    assert f"monai.bundle run training --config_file {path}/train.json" in readme
+
+
+def test_same_data_same_bytes(write):
+    first = write()
+    files = {p.relative_to(first): p.read_bytes() for p in first.rglob("*") if p.is_file()}
+    second = write(overwrite=True)
+    assert {
+        p.relative_to(second): p.read_bytes() for p in second.rglob("*") if p.is_file()
+    } == files
+
+
+def test_overwriting_leaves_nothing_of_the_old_bundle(write, tmp_path):
+    (write() / "note.txt").write_text("old")
+    path = write(overwrite=True)
+    assert not (path / "note.txt").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle", "set"]
+
+
+def test_rejects_an_existing_folder(write):
+    path = write()
+    before = (path / "train.json").read_bytes()
+    with pytest.raises(FileExistsError, match=r"bundle exists: --overwrite\?"):
+        write()
+    assert (path / "train.json").read_bytes() == before
+
+
+def test_rejects_to_overwrite_what_it_did_not_write(tmp_path):
+    with pytest.raises(FileExistsError, match=r"has no fingerprint\.json; it is not overwritten"):
+        check_output(tmp_path, overwrite=True)
+
+
+def test_a_failure_leaves_nothing(write, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(bundle_writing, "write_manifest", fail)
+    with pytest.raises(OSError, match="the disk is full"):
+        write()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["set"]
