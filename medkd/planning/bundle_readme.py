@@ -11,6 +11,7 @@ from medkd.planning.case_measures import SAMPLE_SIZE
 from medkd.planning.spacing_choice import resampled_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from medkd.planning.bundle_plan import BundlePlan
@@ -76,8 +77,7 @@ def _measured(plan: BundlePlan) -> str:
         f"The {fingerprint.num_cases} training cases (`fingerprint.json`); axes are right-left, "
         "posterior-anterior, inferior-superior.",
         "",
-        f"- Volumes of {_by(sizes[0])} to {_by(sizes[-1])} voxels, {_by(spacings[0])} to "
-        f"{_by(spacings[-1])} mm; {_by(plan.shape)} voxels in the middle after resampling. Body "
+        f"- Volumes of {_range(sizes)} voxels, {_range(spacings)} mm; {_by(plan.shape)} voxels in the middle after resampling. Body "
         f"or head: {_by(fingerprint.body)} mm.",
         "- Stored as "
         + ", ".join(f"{name} ({count})" for name, count in fingerprint.orientations.items())
@@ -136,6 +136,11 @@ def _left(plan: BundlePlan) -> str:
 def _resampled(plan: BundlePlan) -> list[tuple[int, ...]]:
     cases = zip(plan.fingerprint.shapes, plan.fingerprint.spacings, strict=True)
     return [resampled_shape(shape, mm, plan["spacing"]) for shape, mm in cases]
+
+
+def _range(ordered: Sequence[tuple[float, ...]]) -> str:
+    first, last = _by(ordered[0]), _by(ordered[-1])
+    return first if first == last else f"{first} to {last}"
 
 
 def _by(numbers: tuple[float, ...]) -> str:
