@@ -22,7 +22,7 @@ bench: $(VENV)/.test  ## The tables of cost and exactness: no data set is needed
 	$(RUN) benchmarks/calibration.py
 
 # One stamp an extra: present and newer than what it was installed from means nothing to do.
-$(VENV)/.%: setup.cfg pyproject.toml constraints.txt
+$(VENV)/.%: setup.cfg setup.py pyproject.toml constraints.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".$(if $(filter test check,$*),[$*])"
 	touch $@

@@ -47,13 +47,12 @@ def planned_configs(
         "dataset_dir": str(dataset_dir),
         "manifest": "$@bundle_root + '/manifest.json'",
         "output_dir": run,
-        **{name: choice.value for name, choice in plan.choices.items() if name != "rotation"},
+        **{name: choice.value for name, choice in plan.choices.items()},
     }
     if configs["train.json"]["member_overlays"]:
         overlays = configs["train.json"]["member_overlays"][: plan["num_members"]]
         train["member_overlays"] = overlays
     replace_ids(configs["train.json"], train)
-    _turn(configs["train.json"], plan["rotation"])
     replace_ids(
         configs["inference.json"],
         {
@@ -100,12 +99,6 @@ def _network_ids(config: Mapping[str, Any], plan: BundlePlan) -> dict[str, Any]:
     for name in ("channels", "strides"):
         names[name if name in config else f"{_NETWORK_DEF}::{name}"] = plan[name]
     return names
-
-
-def _turn(train: dict[str, Any], angles: list[float]) -> None:
-    for transform in train["train"]["augmentation"]:
-        if transform["_target_"] == "RandAffined":
-            transform["rotate_range"] = list(angles)
 
 
 def _metadata(plan: BundlePlan, template: Mapping[str, Any]) -> dict[str, Any]:

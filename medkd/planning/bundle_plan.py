@@ -49,8 +49,7 @@ class BundlePlan:
         method: a key of :data:`medkd.planning.METHODS`.
         fingerprint: what it was chosen by.
         template: the bundle that it changes.
-        choices: id of ``train.json`` to value and reason, in the order of the README; ``rotation``
-            is the angle of the augmentation.
+        choices: id of ``train.json`` to value and reason, in the order of the README.
         shape: voxels of the median volume along each axis, after resampling.
         factors: by how much the network shrinks each axis.
         memory: bytes that a training step takes, as estimated.
@@ -148,7 +147,7 @@ def plan_bundle(
         "strides": _describe_strides(strides, patch_size),
         "kernel_size": Choice(3, "Kernels are 3 voxels wide along each axis, at all levels."),
         "flip_probability": choose_flip_probability(class_names, modality=fingerprint.modality),
-        "rotation": choose_rotation(patch_size, spacing.value),
+        "rotate_range": choose_rotation(patch_size, spacing.value),
         **choose_schedule(
             shape=shape, num_cases=fingerprint.num_cases, batch_size=batch_size.value
         ),

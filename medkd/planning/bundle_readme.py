@@ -77,8 +77,9 @@ def _measured(plan: BundlePlan) -> str:
         f"The {fingerprint.num_cases} training cases (`fingerprint.json`); axes are right-left, "
         "posterior-anterior, inferior-superior.",
         "",
-        f"- Volumes of {_range(sizes)} voxels, {_range(spacings)} mm; {_by(plan.shape)} voxels in the middle after resampling. Body "
-        f"or head: {_by(fingerprint.body)} mm.",
+        f"- Volumes of {_range(sizes)} voxels, {_range(spacings)} mm; {_by(plan.shape)} "
+        "voxels in the middle after resampling. What is not air or zero extends over "
+        f"{_by(fingerprint.body)} mm in the middle.",
         "- Stored as "
         + ", ".join(f"{name} ({count})" for name, count in fingerprint.orientations.items())
         + "; every volume is turned to RAS, and results are turned back.",
@@ -108,11 +109,10 @@ def _measured(plan: BundlePlan) -> str:
 
 
 def _chosen(plan: BundlePlan) -> str:
-    lines = []
-    for name, choice in plan.choices.items():
-        shown = "rotate_range" if name == "rotation" else name
-        lines.append(f"- `{shown}` {json.dumps(choice.value)}: {choice.reason}")
-    return "\n".join(lines)
+    return "\n".join(
+        f"- `{name}` {json.dumps(choice.value)}: {choice.reason}"
+        for name, choice in plan.choices.items()
+    )
 
 
 def _left(plan: BundlePlan) -> str:

@@ -21,8 +21,7 @@ _JSON_FILES = (
     "metadata.json",
     "inference.json",
 )
-_INFERENCE = "inference.json"
-_REQUIRED = ("train.json", "member.json", "metadata.json", "logging.conf")
+_REQUIRED = ("train.json", "member.json", "inference.json", "metadata.json", "logging.conf")
 _MARK = "kd_uniform"  # a folder `bundles` without it is another project's
 
 
@@ -113,8 +112,6 @@ def find_template(name: str) -> BundleTemplate:
             f"Expected the bundle {name} to come with medkd, but there is no {root / missing[0]}."
         )
     configs = {file: _load(root / file) for file in _JSON_FILES if (root / file).is_file()}
-    # A diverse ensemble's student is that of a uniform one, and so is its inference.
-    configs.setdefault(_INFERENCE, _load(root.with_name(_MARK) / _INFERENCE))
     for overlay in configs["train.json"].get("member_overlays", []):
         configs[overlay] = _load(root / overlay)
     return BundleTemplate(configs, (root / "logging.conf").read_text(encoding="utf-8"))
