@@ -2,7 +2,7 @@
 
 Five members that differ by their seed, and six of three architectures and two losses; for either
 ensemble a student over three seeds, on soft labels alone; the same network on labels with the
-student's schedule over three seeds; and a small student. 140 volumes train, 20 validate, 40 test;
+student's schedule over three seeds; a student on half of each; and a small student. 140 volumes train, 20 validate, 40 test;
 nothing is chosen on the test split, and every network is that of its last step. Killed, it goes on
 where it was with the same command.
 
@@ -43,6 +43,7 @@ SCHEDULE = {
 }
 STUDENTS = {
     "student": {},
+    "student, half on labels": {"distillation_weight": 0.5},
     "small student": {"network_def::channels": [8, 16, 32, 64]},
     "labels only": {"distillation_weight": 0},
 }
@@ -60,6 +61,7 @@ def main() -> None:
     members = [(name, m) for name, count in ENSEMBLES.items() for m in range(count)]
     students = [(name, "student", s) for s in range(options.seeds) for name in ENSEMBLES]
     students += [("uniform", "labels only", s) for s in range(options.seeds)]
+    students += [("uniform", "student, half on labels", s) for s in range(options.seeds)]
     students += [("uniform", "small student", s) for s in range(options.seeds)]
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(lambda member: train_member(options, *member), members))
@@ -124,7 +126,8 @@ def folder(options: argparse.Namespace, ensemble: str, kind: str, seed: int) -> 
     """Where a run goes; the first student's is the run of the ensemble itself."""
     if (kind, seed) == ("student", 0):
         return f"{options.output_dir}/{ensemble}"
-    return f"{options.output_dir}/{ensemble}_{kind.replace(' ', '_')}_{seed}"
+    words = kind.replace(",", "").replace(" ", "_")
+    return f"{options.output_dir}/{ensemble}_{words}_{seed}"
 
 
 def run(options: argparse.Namespace, files: list[Path], overrides: dict[str, object]) -> None:
@@ -211,6 +214,8 @@ def _tests(rows: dict[str, list[pandas.DataFrame]]) -> str:
         pairs += [(whole, f"{ensemble}: member {member}") for member in range(count)]
         student = f"{ensemble}: student"
         pairs += [(student, whole), (student, "labels only")]
+    mixed = "uniform: student, half on labels"
+    pairs += [(mixed, "uniform: ensemble of 5"), (mixed, "labels only")]
     pairs += [("uniform: small student", "labels only"), ("diverse: student", "uniform: student")]
     lines = [
         "| | cases | " + " | ".join(f"{metric}, p" for metric in TESTED) + " |",
