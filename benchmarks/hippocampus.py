@@ -2,9 +2,9 @@
 
 Five members that differ by their seed, and six of three architectures and two losses; for either
 ensemble a student over three seeds, on soft labels alone; the same network on labels with the
-student's schedule over three seeds; a student on half of each; and a small student. 140 volumes train, 20 validate, 40 test;
-nothing is chosen on the test split, and every network is that of its last step. Killed, it goes on
-where it was with the same command.
+student's schedule over three seeds; a student on half of each; and a small student. 140 volumes
+train, 20 validate, 40 test, split by person; nothing is chosen on the test split, and every network
+is that of its last step. Killed, it goes on where it was with the same command.
 
     python benchmarks/hippocampus.py --dataset_dir Task04_Hippocampus [--jobs 2]
 
