@@ -303,9 +303,10 @@ def write_report(
     text = "\n".join(lines) + "\n"
     options.output_dir.mkdir(parents=True, exist_ok=True)
     (options.output_dir / "volume_inference.md").write_text(text, encoding="utf-8")
-    figures = {"stitching": stitching, "networks": networks, "settings": vars(options)}
+    settings = {key: value for key, value in vars(options).items() if key != "output_dir"}
+    figures = {"stitching": stitching, "networks": networks, "settings": settings}
     (options.output_dir / "volume_inference.json").write_text(
-        json.dumps(figures, indent=1, default=str) + "\n", encoding="utf-8"
+        json.dumps(figures, indent=1) + "\n", encoding="utf-8"
     )
     print(text)
 
