@@ -11,6 +11,7 @@ from monai.data.image_reader import ImageReader
 from monai.utils.enums import MetaKeys, SpaceKeys
 
 from medkd._checks import check_at_least
+from medkd.data.grid_difference import describe_difference, same_grid
 from medkd.data.readable_file import as_tuple, check_readable
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ __all__ = ["VOLUME_SUFFIXES", "VolumeFileReader"]
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".hdr")
 _SPATIAL_DIMS = 3
-_GRID_TOLERANCE = 1e-3  # mm, at every corner: rounding in a header's float32, not a shift
 
 
 class VolumeFileReader(ImageReader):
@@ -167,14 +167,11 @@ def _check_same_grid(
         raise ValueError(
             f"Expected {other_path} to be of the shape of {path}, {shape}, but got {other_shape}."
         )
-    size = np.asarray(shape[:_SPATIAL_DIMS])
-    corners = np.indices((2,) * _SPATIAL_DIMS).reshape(_SPATIAL_DIMS, -1) * (size - 1)[:, None]
-    shift = (other - affine) @ np.vstack([corners, np.ones(corners.shape[1])])
-    apart = float(np.linalg.norm(shift[:_SPATIAL_DIMS], axis=0).max())
-    if apart > _GRID_TOLERANCE:
+    size = shape[:_SPATIAL_DIMS]
+    if not same_grid(affine, other, shape=size):
+        apart = describe_difference(affine, other, shape=size)
         raise ValueError(
-            f"Expected {other_path} to lie on the grid of {path}, but got {apart:.3g} mm between "
-            "them."
+            f"Expected {other_path} to lie on the grid of {path}, but they are {apart} apart."
         )
 
 

@@ -132,7 +132,7 @@ class TestRefusals:
         moved = OBLIQUE.copy()
         moved[2, 3] += 0.5
         paths = [_save(tmp_path / "a.nii", volume), _save(tmp_path / "b.nii", volume, moved)]
-        self.refused(paths, "but got 0.5 mm between them", num_channels=2)
+        self.refused(paths, "but they are up to 0.5 mm and 0.0 degrees apart", num_channels=2)
 
 
 def test_rejects_no_channel():
