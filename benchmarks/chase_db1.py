@@ -19,17 +19,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import statistics
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas
+from bundle_runs import REPOSITORY, run_bundle
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
 NUM_MEMBERS = 5
 METRICS = [
@@ -136,18 +132,9 @@ def folder(options: argparse.Namespace, name: str, seed: int) -> str:
 
 
 def run(options: argparse.Namespace, files: list[str], overrides: dict[str, object]) -> None:
-    """Run the bundle in a process of its own; with several jobs each has its share of the cores."""
+    """Run the bundle on CHASE_DB1."""
     config = [f"bundles/end_kl/{file}" for file in files] + ["benchmarks/chase_db1.json"]
-    pairs = {"dataset_dir": options.dataset_dir, **overrides}
-    command = [sys.executable, "-m", "monai.bundle", "run", "training"]
-    command += ["--config_file", str(config)]
-    command += [text for key, value in pairs.items() for text in (f"--{key}", str(value))]
-    environment = dict(os.environ)
-    if options.jobs > 1:
-        environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // options.jobs))
-    start = time.monotonic()
-    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True)
-    print(f"{overrides['output_dir']}: {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+    run_bundle(config, {"dataset_dir": options.dataset_dir, **overrides}, jobs=options.jobs)
 
 
 def write_table(options: argparse.Namespace) -> None:

@@ -16,18 +16,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas
+from bundle_runs import REPOSITORY, run_bundle
 from scipy.stats import wilcoxon
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
 METRICS = [
     *("dice", "dice_anterior", "dice_posterior", "hd95", "asd", "volume_error"),
@@ -73,10 +69,10 @@ def main() -> None:
 
 def train_member(options: argparse.Namespace, ensemble: str, member: int) -> None:
     """One ordinary bundle run trains one member."""
-    bundle = REPOSITORY / "bundles" / f"kd_{ensemble}"
-    files = [bundle / "train.json", bundle / "member.json"]
-    if overlays := json.loads(files[0].read_text(encoding="utf-8"))["member_overlays"]:
-        files.append(bundle / overlays[member])
+    bundle = f"bundles/kd_{ensemble}"
+    files = [f"{bundle}/train.json", f"{bundle}/member.json"]
+    train = json.loads((REPOSITORY / files[0]).read_text(encoding="utf-8"))
+    files += [f"{bundle}/{overlay}" for overlay in train["member_overlays"][member : member + 1]]
     output = f"{options.output_dir}/{ensemble}"
     overrides = {"member": member, "output_dir": output, "num_epochs": "@member_num_epochs"}
     run(options, files, {**SCHEDULE, **overrides})
@@ -84,7 +80,6 @@ def train_member(options: argparse.Namespace, ensemble: str, member: int) -> Non
 
 def train_student(options: argparse.Namespace, ensemble: str, kind: str, seed: int) -> None:
     """A student of an ensemble, trained and judged."""
-    bundle = REPOSITORY / "bundles" / f"kd_{ensemble}"
     shared = {
         "members_dir": f"{options.output_dir}/{ensemble}/members",
         "soft_labels_dir": f"{options.output_dir}/{ensemble}/soft_labels",
@@ -96,7 +91,11 @@ def train_student(options: argparse.Namespace, ensemble: str, kind: str, seed: i
     # The ensemble is judged once, and each of its members for itself.
     first = (kind, seed) == ("student", 0)
     judged = member_predictors(ENSEMBLES[ensemble]) if first else student_only()
-    run(options, [bundle / "train.json"], {**SCHEDULE, **shared, **STUDENTS[kind], **judged})
+    run(
+        options,
+        [f"bundles/kd_{ensemble}/train.json"],
+        {**SCHEDULE, **shared, **STUDENTS[kind], **judged},
+    )
 
 
 def member_predictors(count: int) -> dict[str, object]:
@@ -130,19 +129,10 @@ def folder(options: argparse.Namespace, ensemble: str, kind: str, seed: int) -> 
     return f"{options.output_dir}/{ensemble}_{words}_{seed}"
 
 
-def run(options: argparse.Namespace, files: list[Path], overrides: dict[str, object]) -> None:
-    """Run the bundle in a process of its own; with several jobs each has its share of the cores."""
-    config = [str(file) for file in [*files, REPOSITORY / "bundles/kd_uniform/hippocampus.json"]]
-    pairs = {"dataset_dir": options.dataset_dir, **overrides}
-    command = [sys.executable, "-m", "monai.bundle", "run", "training"]
-    command += ["--config_file", str(config)]
-    command += [text for key, value in pairs.items() for text in (f"--{key}", str(value))]
-    environment = dict(os.environ)
-    if options.jobs > 1:
-        environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // options.jobs))
-    start = time.monotonic()
-    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True)
-    print(f"{overrides['output_dir']}: {(time.monotonic() - start) / 60:.1f} minutes", flush=True)
+def run(options: argparse.Namespace, files: list[str], overrides: dict[str, object]) -> None:
+    """Run the bundle on the hippocampus."""
+    config = [*files, "bundles/kd_uniform/hippocampus.json"]
+    run_bundle(config, {"dataset_dir": options.dataset_dir, **overrides}, jobs=options.jobs)
 
 
 def write_tables(options: argparse.Namespace) -> None:

@@ -1,7 +1,11 @@
 """What holds for every test."""
 
+from pathlib import Path
+
 import pytest
 import torch
+
+_REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items):
@@ -21,3 +25,15 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder of a real data set by name, beside the repository; tests skip without it."""
+
+    def find(name):
+        if not (_REAL_DATA / name).is_dir():
+            pytest.skip(f"{name} is not beside the repository")
+        return _REAL_DATA / name
+
+    return find

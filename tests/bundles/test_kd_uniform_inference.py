@@ -14,7 +14,6 @@ from medkd.networks import save_weights
 from medkd.workflows.error_reporting import sentence_of
 
 BUNDLE = Path(__file__).parents[2] / "bundles" / "kd_uniform"
-ODD = BUNDLE.parents[1].parent / "shared" / "data" / "nifti_odd"
 SHAPE = (20, 17, 9)
 TINY = {
     "device": "cpu",
@@ -192,10 +191,8 @@ def test_an_unreadable_scan_is_named(segment, tmp_path, kind):
     assert sentence.startswith("Expected ")
 
 
-def test_odd_files_are_segmented_where_they_lie(segment):
-    scan = ODD / "psr_orientation" / "image.nii.gz"
-    if not scan.is_file():
-        pytest.skip("the odd files are not beside the repository")
+def test_odd_files_are_segmented_where_they_lie(real_data, segment):
+    scan = real_data("nifti_odd") / "psr_orientation" / "image.nii.gz"
     maps = segment(scan.parent, file_pattern="image.nii.gz", patch_size=[24, 24, 24])
     written, source = nibabel.load(maps / "image_segmentation.nii.gz"), nibabel.load(scan)
     assert nibabel.aff2axcodes(written.affine) == ("P", "S", "R")

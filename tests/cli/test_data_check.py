@@ -81,9 +81,7 @@ def test_manifest_and_folder_belong_together(photos, folder, more, message, caps
 
 
 @pytest.mark.slow
-def test_chase_db1(capsys):
-    folder = ROOT.parent / "shared" / "data" / "chase_db1"
-    if not folder.is_dir():
-        pytest.skip("CHASE_DB1 is not beside the repository")
+def test_chase_db1(real_data, capsys):
+    folder = real_data("chase_db1")
     assert check(folder, ROOT / "data_manifests" / "chase_db1.json") == 0
     assert capsys.readouterr().out.endswith("nothing to mend, 0 warning(s)\n")

@@ -122,27 +122,15 @@ def manifests_dir():
 
 
 @pytest.fixture(scope="session")
-def chase_dir():
-    """The real CHASE_DB1, beside the repository; tests that need it skip without it."""
-    folder = ROOT.parent / "shared" / "data" / "chase_db1"
-    if not folder.is_dir():
-        pytest.skip("CHASE_DB1 is not beside the repository")
-    return folder
+def chase_dir(real_data):
+    return real_data("chase_db1")
 
 
 @pytest.fixture(scope="session")
-def hippocampus_dir():
-    """The real MSD hippocampus, beside the repository; tests that need it skip without it."""
-    folder = ROOT.parent / "shared" / "data" / "hippocampus"
-    if not folder.is_dir():
-        pytest.skip("MSD hippocampus is not beside the repository")
-    return folder
+def hippocampus_dir(real_data):
+    return real_data("hippocampus")
 
 
 @pytest.fixture(scope="session")
-def brains_dir():
-    """The real MICCAI 2012 brains, beside the repository; tests that need them skip without."""
-    folder = ROOT.parent / "shared" / "data" / "brain_t1"
-    if not folder.is_dir():
-        pytest.skip("The MICCAI 2012 brains are not beside the repository")
-    return folder
+def brains_dir(real_data):
+    return real_data("brain_t1")

@@ -19,19 +19,6 @@ from medkd.data import (
 )
 
 
-@pytest.fixture
-def real_data(request):
-    """Folder of a real data set, beside the repository; tests that need it skip without it."""
-    folder = request.config.rootpath.parent / "shared" / "data"
-
-    def find(name):
-        if not (folder / name).is_dir():
-            pytest.skip(f"{name} is not beside the repository")
-        return folder / name
-
-    return find
-
-
 def messages(manifest, folder):
     return [(f.severity, f.message) for _, found in check_cases(manifest, folder) for f in found]
 
