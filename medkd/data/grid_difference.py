@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from nibabel.affines import voxel_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,7 @@ def same_grid(affine: ArrayLike, other: ArrayLike, *, shape: Sequence[int]) -> b
         False also where an affine is not finite.
     """
     distance, _ = grid_difference(affine, other, shape=shape)
-    side = np.linalg.norm(np.asarray(affine, dtype=np.float64)[:3, :3], axis=0).min()
+    side = voxel_sizes(np.asarray(affine, dtype=np.float64)).min()
     return bool(distance <= GRID_TOLERANCE * side)
 
 
@@ -85,5 +86,5 @@ def describe_difference(affine: ArrayLike, other: ArrayLike, *, shape: Sequence[
 
 def _directions(affine: np.ndarray) -> np.ndarray:
     """The axes of the grid as unit columns."""
-    columns: np.ndarray = affine[:3, :3]
-    return columns / np.linalg.norm(columns, axis=0)
+    directions: np.ndarray = affine[:3, :3] / voxel_sizes(affine)
+    return directions

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import nibabel
 import numpy as np
+from nibabel.affines import voxel_sizes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ class VolumeHeader:
     @property
     def spacing(self) -> tuple[float, ...]:
         """Voxel sides in mm, along the axes of the body: left-right, back-front, foot-head."""
-        sides = np.linalg.norm(self.affine[:3, :3], axis=0)
+        sides = voxel_sizes(self.affine)
         axes = nibabel.io_orientation(self.affine)[:, 0]
         order = np.argsort(axes) if np.isfinite(axes).all() else np.arange(3)
         return tuple(float(side) for side in sides[order])
