@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas
 from bundle_runs import REPOSITORY, run_bundle
-from scipy.stats import wilcoxon
+from case_tables import read_scores, score_table, test_table, write_means
+
+if TYPE_CHECKING:
+    import pandas
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 METRICS = [
@@ -138,66 +140,33 @@ def run(options: argparse.Namespace, files: list[str], overrides: dict[str, obje
 def write_tables(options: argparse.Namespace) -> None:
     """Means over cases with the spread over seeds, and paired tests over cases."""
     rows = {name: found for name, found in collected(options).items() if found}
-    scores = [_table(rows), _tests(rows)]
+    text = "\n".join([score_table(rows, METRICS), test_table(rows, tested_pairs(), TESTED)])
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "hippocampus.md").write_text("\n".join(scores), encoding="utf-8")
-    means = {
-        name: [frame[_present(frame)].mean().round(5).to_dict() for frame in frames]
-        for name, frames in rows.items()
-    }
-    (RESULTS / "hippocampus.json").write_text(json.dumps(means, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(scores))
+    (RESULTS / "hippocampus.md").write_text(text, encoding="utf-8")
+    write_means(rows, METRICS, RESULTS / "hippocampus.json")
+    print(text)
 
 
 def collected(options: argparse.Namespace) -> dict[str, list[pandas.DataFrame]]:
     """Row name to a table of cases by scores, one for each seed."""
     rows: dict[str, list[pandas.DataFrame]] = {}
     for ensemble, count in ENSEMBLES.items():
-        first = _cases(options, ensemble, "student", 0)
+        first = Path(folder(options, ensemble, "student", 0))
         for member in range(count):
-            rows[f"{ensemble}: member {member}"] = _of(first, f"member_{member}")
-        rows[f"{ensemble}: ensemble of {count}"] = _of(first, "deep_ensemble")
-        rows[f"{ensemble}: … with temperature"] = _of(first, "deep_ensemble_temperature")
+            rows[f"{ensemble}: member {member}"] = read_scores(first, f"member_{member}")
+        rows[f"{ensemble}: ensemble of {count}"] = read_scores(first, "deep_ensemble")
+        rows[f"{ensemble}: … with temperature"] = read_scores(first, "deep_ensemble_temperature")
         for kind in STUDENTS:
-            found = [_cases(options, ensemble, kind, seed) for seed in range(options.seeds)]
+            runs = [Path(folder(options, ensemble, kind, seed)) for seed in range(options.seeds)]
             for ending, words in (("", ""), ("_temperature", " with temperature")):
                 name = f"{ensemble}: {kind}{words}" if kind != "labels only" else f"{kind}{words}"
-                frames = [frame for table in found for frame in _of(table, f"student{ending}")]
+                frames = [frame for run in runs for frame in read_scores(run, f"student{ending}")]
                 rows.setdefault(name, []).extend(frames)
     return rows
 
 
-def _cases(
-    options: argparse.Namespace, ensemble: str, kind: str, seed: int
-) -> pandas.DataFrame | None:
-    file = Path(folder(options, ensemble, kind, seed)) / "report" / "cases.csv"
-    return pandas.read_csv(file) if file.is_file() else None
-
-
-def _of(table: pandas.DataFrame | None, method: str) -> list[pandas.DataFrame]:
-    if table is None or method not in set(table["method"]):
-        return []
-    return [table[table["method"] == method].set_index("case_id").sort_index()]
-
-
-def _present(frame: pandas.DataFrame) -> list[str]:
-    return [metric for metric in METRICS if metric in frame]
-
-
-def _table(rows: dict[str, list[pandas.DataFrame]]) -> str:
-    lines = ["| | seeds | " + " | ".join(METRICS) + " |", "|---|---|" + "---|" * len(METRICS)]
-    for name, frames in rows.items():
-        cells = [name, str(len(frames))]
-        for metric in METRICS:
-            means = [frame[metric].mean() for frame in frames if metric in frame]
-            spread = f" ± {statistics.stdev(means):.4f}" if len(means) > 1 else ""
-            cells.append(f"{statistics.mean(means):.4f}{spread}" if means else "")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _tests(rows: dict[str, list[pandas.DataFrame]]) -> str:
-    """Wilcoxon's signed-rank test over cases; of several seeds, a case's mean over them."""
+def tested_pairs() -> list[tuple[str, str]]:
+    """The rows that are compared case by case."""
     pairs = []
     for ensemble, count in ENSEMBLES.items():
         whole = f"{ensemble}: ensemble of {count}"
@@ -206,26 +175,11 @@ def _tests(rows: dict[str, list[pandas.DataFrame]]) -> str:
         pairs += [(student, whole), (student, "labels only")]
     mixed = "uniform: student, half on labels"
     pairs += [(mixed, "uniform: ensemble of 5"), (mixed, "labels only")]
-    pairs += [("uniform: small student", "labels only"), ("diverse: student", "uniform: student")]
-    lines = [
-        "| | cases | " + " | ".join(f"{metric}, p" for metric in TESTED) + " |",
-        "|---|---|" + "---|" * len(TESTED),
+    return [
+        *pairs,
+        ("uniform: small student", "labels only"),
+        ("diverse: student", "uniform: student"),
     ]
-    for one, other in pairs:
-        if one in rows and other in rows:
-            ours, theirs = (_over_seeds(rows[name]) for name in (one, other))
-            difference = (ours - theirs)[TESTED]
-            cells = [_cell(difference[metric].dropna()) for metric in TESTED]
-            lines.append(f"| {one} less {other} | {len(difference)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _over_seeds(frames: list[pandas.DataFrame]) -> pandas.DataFrame:
-    return pandas.concat(frames).groupby(level=0).mean(numeric_only=True)
-
-
-def _cell(difference: pandas.Series) -> str:
-    return f"{difference.mean():+.4f}, {wilcoxon(difference).pvalue:.2g}"
 
 
 if __name__ == "__main__":

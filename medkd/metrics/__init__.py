@@ -4,7 +4,7 @@ from medkd.metrics.adaptive_calibration_error_metric import AdaptiveCalibrationE
 from medkd.metrics.area_under_risk_coverage_metric import AreaUnderRiskCoverageMetric
 from medkd.metrics.brier_decomposition_metric import BrierDecompositionMetric
 from medkd.metrics.brier_score_metric import BrierScoreMetric
-from medkd.metrics.class_overlap import dice_by_class, volume_error_by_class
+from medkd.metrics.class_overlap import dice_by_class, jaccard_by_class, volume_error_by_class
 from medkd.metrics.classwise_calibration_error_metric import ClasswiseCalibrationErrorMetric
 from medkd.metrics.error_detection_metric import ErrorDetectionMetric
 from medkd.metrics.expected_calibration_error_metric import ExpectedCalibrationErrorMetric
@@ -28,6 +28,7 @@ __all__ = [
     "SurfaceDistances",
     "dice_by_class",
     "dice_in_mask",
+    "jaccard_by_class",
     "matthews_correlation_in_mask",
     "surface_distances",
     "volume_error_by_class",

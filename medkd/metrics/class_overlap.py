@@ -1,4 +1,4 @@
-"""Dice and volume error of every class, from voxels that were counted once."""
+"""Dice, Jaccard index and volume error of every class, from voxels that were counted once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["dice_by_class", "volume_error_by_class"]
+__all__ = ["dice_by_class", "jaccard_by_class", "volume_error_by_class"]
 
 
 def dice_by_class(counts: Tensor) -> Tensor:
@@ -36,6 +36,32 @@ def dice_by_class(counts: Tensor) -> Tensor:
     """
     in_label, in_prediction, hits = _marginals(counts)
     return 2 * hits / (in_label + in_prediction) / _present(in_label)
+
+
+def jaccard_by_class(counts: Tensor) -> Tensor:
+    r"""Jaccard index (intersection over union) of every class, from counts.
+
+    The score that MONAI's ``compute_iou`` gives. It follows from the Dice score of the same case,
+    :math:`J = D / (2 - D)`; its mean over cases does not follow from theirs.
+
+    Args:
+        counts: int64 ``(B, C, C)`` from :func:`medkd.functional.confusion_counts`.
+
+    Returns:
+        float64 ``(B, C)`` in ``[0, 1]``; NaN where the label has no voxel of the class.
+
+    Raises:
+        ValueError: if ``counts`` has another shape.
+        TypeError: if ``counts`` is not int64.
+
+    Example:
+        >>> import torch
+        >>> from medkd.metrics import jaccard_by_class
+        >>> jaccard_by_class(torch.tensor([[[1, 1], [0, 3]]]))[0, 1].item()  # 3 / (3 + 4 - 3)
+        0.75
+    """
+    in_label, in_prediction, hits = _marginals(counts)
+    return hits / (in_label + in_prediction - hits) / _present(in_label)
 
 
 def volume_error_by_class(counts: Tensor) -> Tensor:

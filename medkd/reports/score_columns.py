@@ -60,6 +60,12 @@ _DICE = ScoreColumn(
     "Overlap of prediction and label: twice the shared area over the sum of both areas. "
     "1 is perfect.",
 )
+_JACCARD = ScoreColumn(
+    "jaccard",
+    "Jaccard",
+    True,
+    "Intersection over union of prediction and label, the stricter relative of Dice. 1 is perfect.",
+)
 _MCC = ScoreColumn(
     "mcc",
     "MCC",
@@ -117,7 +123,7 @@ _VOLUME_ERROR = ScoreColumn(
 SCORES = (_DICE, _HD95, _MCC, _ECE, _BRIER, _NLL)
 """Columns of the main table; those of distances are of volumes only."""
 
-STRUCTURE_SCORES = (_DICE, _HD95, _ASD, _VOLUME_ERROR, _ECE)
+STRUCTURE_SCORES = (_DICE, _JACCARD, _HD95, _ASD, _VOLUME_ERROR, _ECE)
 """Those that are given of every structure of a volume."""
 
 REGION_SCORES = (_ECE, _BRIER, _NLL)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medkd.functional import confusion_counts, matthews_correlation
-from medkd.metrics import dice_by_class, surface_distances, volume_error_by_class
+from medkd.metrics import (
+    dice_by_class,
+    jaccard_by_class,
+    surface_distances,
+    volume_error_by_class,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +33,7 @@ def structure_scores(
         class_names: by class index, the background first.
 
     Returns:
-        ``dice`` and ``mcc``; where the spacing is known, ``hd95`` and ``asd`` in millimeters,
+        ``dice``, ``jaccard`` and ``mcc``; where the spacing is known, ``hd95`` and ``asd`` in millimeters,
         ``volume_error``, and ``missed``, the share of structures of which nothing was found. Each
         is the mean over the classes that the label has, NaN if it has none. With two foreground
         classes or more all but ``mcc`` come for each of them, too: ``dice_<class>``; NaN where the
@@ -36,7 +41,7 @@ def structure_scores(
     """
     num_classes = len(class_names)
     counts = confusion_counts(pred_label, case.label, num_classes=num_classes, mask=case.mask)
-    found = {"dice": dice_by_class(counts)[0, 1:]}
+    found = {"dice": dice_by_class(counts)[0, 1:], "jaccard": jaccard_by_class(counts)[0, 1:]}
     if case.spacing is not None:
         found |= _geometry(pred_label, case, counts)
     scores = {

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from monai.metrics import compute_dice
+from monai.metrics import compute_dice, compute_iou
+from monai.networks.utils import one_hot
 
 from medkd.functional import confusion_counts
-from medkd.metrics import dice_by_class, volume_error_by_class
+from medkd.metrics import dice_by_class, jaccard_by_class, volume_error_by_class
 
-SCORES = [dice_by_class, volume_error_by_class]
+SCORES = [dice_by_class, jaccard_by_class, volume_error_by_class]
 
 
 @pytest.fixture
@@ -24,6 +25,12 @@ def test_dice_matches_monai(maps):
     counts = confusion_counts(*maps, num_classes=4)
     expected = compute_dice(*maps, include_background=True, num_classes=4)
     torch.testing.assert_close(dice_by_class(counts).float(), expected, equal_nan=True)
+
+
+def test_jaccard_matches_monai(maps):
+    counts = confusion_counts(*maps, num_classes=4)
+    expected = compute_iou(*(one_hot(each, 4) for each in maps), include_background=True)
+    torch.testing.assert_close(jaccard_by_class(counts).float(), expected, equal_nan=True)
 
 
 def test_volume_error_matches_counted_voxels(maps):
@@ -43,7 +50,7 @@ def test_volume_error_matches_counted_voxels(maps):
 
 def test_nothing_found_and_nothing_there():
     counts = torch.tensor([[[5, 2, 0], [3, 0, 0], [0, 0, 0]]])
-    assert dice_by_class(counts)[0, 1].item() == 0.0
+    assert dice_by_class(counts)[0, 1].item() == jaccard_by_class(counts)[0, 1].item() == 0.0
     assert volume_error_by_class(counts)[0, 1].item() == pytest.approx(1 / 3)
     assert all(score(counts)[0, 2].isnan() for score in SCORES)
 

@@ -53,7 +53,7 @@ def probs_of(label, confidence):
 def test_certain_and_right_is_perfect(case):
     label, mask = case
     scores, _ = score(probs_of(label, 1.0), label, mask)
-    assert (scores.pop("dice"), scores.pop("mcc")) == (1.0, 1.0)
+    assert [scores.pop(name) for name in ("dice", "jaccard", "mcc")] == [1.0] * 3
     assert math.isnan(scores.pop("error_auroc"))  # there is no error to find
     assert scores == dict.fromkeys(PERFECT, 0.0)
 

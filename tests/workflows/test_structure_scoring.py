@@ -40,6 +40,9 @@ def test_overlap_is_what_monai_says(label, has_mask):
     dice = dice_in_mask(pred_label, label, num_classes=4, mask=mask).item()
     mcc = matthews_correlation_in_mask(pred_label, label, num_classes=4, mask=mask).item()
     assert found["dice"] == pytest.approx(dice)
+    assert found["jaccard_spleen"] == pytest.approx(
+        found["dice_spleen"] / (2 - found["dice_spleen"])
+    )
     assert found["mcc"] == pytest.approx(mcc)
     single = dice_in_mask((pred_label == 2).long(), (label == 2).long(), num_classes=2, mask=mask)
     assert found["dice_spleen"] == pytest.approx(single.item())
@@ -72,13 +75,13 @@ def test_what_the_label_does_not_have_is_left_out(label):
     pred_label = label.clone()
     pred_label[..., 0, 0, 0] = 3
     found = structure_scores(pred_label, case_of(label), class_names=NAMES)
-    assert all(math.isnan(found[f"{metric}_gut"]) for metric in ("dice", *GEOMETRY))
+    assert all(math.isnan(found[f"{metric}_gut"]) for metric in ("dice", "jaccard", *GEOMETRY))
     assert (found["dice"], found["hd95"], found["missed"]) == (1.0, 0.0, 0.0)
 
 
 def test_one_structure_has_no_scores_of_its_own(label):
     found = structure_scores(label.clamp(max=1), case_of(label.clamp(max=1)), class_names=NAMES[:2])
-    assert found.keys() == {"dice", "mcc", *GEOMETRY}
+    assert found.keys() == {"dice", "jaccard", "mcc", *GEOMETRY}
 
 
 def test_a_case_without_a_mask_is_judged_as_a_whole(label):
