@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -12,9 +13,44 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["atomic_write", "remove_leftovers", "sha256_of"]
+__all__ = ["atomic_folder", "atomic_write", "remove_leftovers", "sha256_of"]
 
 _CHUNK_BYTES = 1 << 20
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Make a temporary neighbor of a new folder, which takes its place when the block ends well.
+
+    Args:
+        path: the folder to make; missing folders above it are made.
+
+    Yields:
+        The temporary folder, empty.
+
+    Raises:
+        OSError: if something is at ``path`` already, or the folder cannot be made; no temporary
+            folder is left then, nor after an error in the block.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "new"
+        >>> with atomic_folder(folder) as temporary:
+        ...     _ = (temporary / "note.txt").write_text("whole")
+        >>> [path.name for path in folder.iterdir()]
+        ['note.txt']
+    """
+    path = Path(path)
+    if path.exists():
+        raise FileExistsError(f"Expected a new folder for the output, but {path} exists.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 @contextmanager

@@ -1,11 +1,16 @@
 """What holds for every test."""
 
+import json
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-_REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+_REPOSITORY = Path(__file__).parents[1]
+_REAL_DATA = _REPOSITORY.parent / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items):
@@ -37,3 +42,81 @@ def real_data():
         return _REAL_DATA / name
 
     return find
+
+
+SMALL_NETWORKS = {
+    2: ("end_kl", {"patch_size": [32, 32]}),
+    3: (
+        "kd_uniform",
+        {
+            "channels": [4, 8],
+            "strides": [2],
+            "spacing": [1.0, 0.9, 1.5],
+            "patch_size": [12, 12, 8],
+        },
+    ),
+}
+VOLUME_CLASSES = ("background", "esophagus", "heart", "trachea", "aorta")
+
+
+def _write_cases(folder, spatial_dims):
+    """Two images of a data set, and its manifest."""
+    generator = np.random.default_rng(0)
+    names, classes, suffix = ("scan_0", "scan_1"), VOLUME_CLASSES, "nii.gz"
+    if spatial_dims == 2:
+        classes, suffix = ("background", "vessel"), "png"
+    for role in ("images", "labels"):
+        (folder / role).mkdir(parents=True)
+    for name in names:
+        path = folder / "images" / f"{name}.{suffix}"
+        if spatial_dims == 3:
+            values = np.kron(generator.normal(40, 150, (5, 5, 3)), np.ones((4, 4, 4)))
+            affine = np.array([[0, 0.8, 0, -4], [-0.9, 0, 0, 9], [0, 0, -2.4, 31], [0, 0, 0, 1]])
+            nibabel.save(nibabel.Nifti1Image(values[:, :17, :9].astype(np.int16), affine), path)
+        else:
+            Image.fromarray(generator.integers(60, 250, (40, 50, 3), dtype=np.uint8)).save(path)
+        (folder / "labels" / f"{name}.{suffix}").touch()
+    content = {
+        "name": "made up",
+        "spatial_dims": spatial_dims,
+        "channel_names": {str(i): f"channel {i}" for i in range(1 if spatial_dims == 3 else 3)},
+        "labels": {name: index for index, name in enumerate(classes)},
+        "label_values": {str(index): index for index in range(len(classes))},
+        "cases": [
+            {"case_id": name, "patient": name}
+            | {role: f"{role}s/{name}.{suffix}" for role in ("image", "label")}
+            for name in names
+        ],
+        "splits": {"train": [names[0]], "validation": [names[1]]},
+    }
+    (folder / "manifest.json").write_text(json.dumps(content))
+
+
+@pytest.fixture
+def small_run(tmp_path):
+    """``small_run(spatial_dims)``: folder of a run whose small network was never trained.
+
+    Its data set lies beside it, in ``data``.
+    """
+    from monai.bundle import ConfigParser
+
+    from medkd.networks import save_weights
+
+    def make(spatial_dims=3):
+        folder, data = tmp_path / "run", tmp_path / "data"
+        bundle, changes = SMALL_NETWORKS[spatial_dims]
+        config = json.loads((_REPOSITORY / "bundles" / bundle / "inference.json").read_text())
+        config |= changes
+        if spatial_dims == 2:
+            config["network_def"]["features"] = [4] * 6
+        torch.manual_seed(0)
+        network = ConfigParser(json.loads(json.dumps(config))).get_parsed_content("network_def")
+        save_weights(network, folder / "models" / "model.pt")
+        (folder / "inference.json").write_text(json.dumps(config))
+        (folder / "config.json").write_text(
+            json.dumps({"manifest": str(data / "manifest.json"), "dataset_dir": str(data)})
+        )
+        _write_cases(data, spatial_dims)
+        return folder
+
+    return make

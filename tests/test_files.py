@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medkd.files import atomic_write, sha256_of
+from medkd.files import atomic_folder, atomic_write, sha256_of
 
 # A process that may write 4096 bytes to a file, as on a disk that is nearly full.
 NEARLY_FULL = """
@@ -200,3 +200,30 @@ class TestSha256OfSeveral:
         files[0].write_text("t1t")
         files[1].write_text("2")
         assert sha256_of(files) != before
+
+
+class TestAtomicFolder:
+    def test_is_there_when_the_block_ends(self, tmp_path):
+        with atomic_folder(tmp_path / "above" / "new") as temporary:
+            (temporary / "note.txt").write_text("whole")
+            assert not (tmp_path / "above" / "new").exists()
+        assert names_in(tmp_path / "above") == ["new"]
+        assert (tmp_path / "above" / "new" / "note.txt").read_text() == "whole"
+
+    @pytest.mark.parametrize("error", [ValueError("faulty"), KeyboardInterrupt()])
+    def test_nothing_is_left_after_an_error(self, tmp_path, error):
+        def write_half_a_folder():
+            with atomic_folder(tmp_path / "new") as temporary:
+                (temporary / "note.txt").write_text("half")
+                raise error
+
+        with pytest.raises(type(error)):
+            write_half_a_folder()
+        assert names_in(tmp_path) == []
+
+    def test_rejects_what_exists(self, tmp_path):
+        with (
+            pytest.raises(FileExistsError, match=r"a new folder for the output, but .* exists"),
+            atomic_folder(tmp_path),
+        ):
+            pass

@@ -1,5 +1,7 @@
 """What is computed on an accelerator equals what is computed on the CPU."""
 
+from functools import partial
+
 import pytest
 import torch
 from monai.inferers import SlidingWindowInferer
@@ -10,16 +12,21 @@ from torch import nn
 from medkd.ensembles import TeacherEnsemble
 from medkd.functional import (
     brier_score,
+    consistency,
+    cross_pseudo_label,
     decode_probs,
     distillation_kl,
     encode_probs,
     expected_calibration_error,
     label_band,
+    mutual_dice,
     mutual_information,
+    mutual_kl,
     negative_log_likelihood,
     reliability_bins,
 )
-from medkd.losses import DistillationKLLoss
+from medkd.losses import ConsistencyLoss, DistillationKLLoss, MutualDiceLoss
+from medkd.networks import MeanTeacher, PeerNetworks
 from medkd.predictors import (
     MonteCarloDropoutPredictor,
     NetworkPredictor,
@@ -27,7 +34,7 @@ from medkd.predictors import (
     TestTimeAugmentationPredictor,
     measure_cost,
 )
-from medkd.trainers import DistillationTrainer
+from medkd.trainers import DistillationTrainer, MutualDistillationTrainer
 
 pytestmark = pytest.mark.gpu
 
@@ -102,6 +109,56 @@ def test_a_step_of_distillation_moves_the_student(amp):
     trainer.run()
     assert torch.isfinite(trainer.state.output["loss"])
     assert any(not torch.equal(a, b) for a, b in zip(before, student.parameters(), strict=True))
+
+
+@SHAPES
+@pytest.mark.parametrize("amp", [False, True])
+def test_losses_of_peers_equal_those_of_the_cpu(spatial, amp):
+    generator = torch.Generator().manual_seed(0)
+    peer_logits = torch.randn(3, 2, 4, *spatial, generator=generator)
+    on_gpu = peer_logits.cuda().requires_grad_()
+    peer_logits.requires_grad_()
+    for function in (
+        partial(mutual_dice, temperature=2.0),
+        partial(mutual_kl, temperature=2.0),
+        cross_pseudo_label,
+        consistency,
+    ):
+        with torch.autocast("cuda", enabled=amp):
+            ours = function(on_gpu)
+        expected = function(peer_logits)
+        torch.testing.assert_close(ours.cpu(), expected)
+        (gradient,) = torch.autograd.grad(ours, on_gpu)
+        (expected_gradient,) = torch.autograd.grad(expected, peer_logits)
+        torch.testing.assert_close(gradient.cpu(), expected_gradient, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("amp", [False, True])
+@pytest.mark.parametrize("name", ["peers", "teacher"])
+def test_a_step_of_mutual_distillation_moves_all_networks(name, amp):
+    plain = [UNet(2, 1, 2, (4, 8), (2,)).cuda() for _ in range(2)]
+    network = PeerNetworks(plain) if name == "peers" else MeanTeacher(plain[0])
+    before = [[p.detach().clone() for p in own.parameters()] for own in network.networks]
+    batch = {
+        "image": torch.randn(2, 1, 16, 16),
+        "label": torch.randint(0, 2, (2, 1, 16, 16)),
+        "unlabeled_image": torch.randn(3, 1, 16, 16),
+    }
+    trainer = MutualDistillationTrainer(
+        device=torch.device("cuda"),
+        max_epochs=1,
+        train_data_loader=8 * [batch],  # float16 may overflow until the scale has come down
+        network=network,
+        optimizer=torch.optim.AdamW(network.parameters(), 0.01),
+        label_loss=DiceCELoss(to_onehot_y=True, softmax=True),
+        mutual_loss=MutualDiceLoss(2.0) if name == "peers" else ConsistencyLoss(),
+        max_grad_norm=1.0,
+        amp=amp,
+    )
+    trainer.run()
+    assert all(term.isfinite() for term in trainer.state.output["loss_terms"].values())
+    for own, old in zip(network.networks, before, strict=True):
+        assert any(not torch.equal(a, b) for a, b in zip(old, own.parameters(), strict=True))
 
 
 def _members(spatial, device):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from medkd.cli.manifest_summary import summarize_manifest
 from medkd.cli.terminal import format_table, write
 
 if TYPE_CHECKING:
@@ -93,9 +94,7 @@ def _report(
     if rows:
         write(format_table(("case", "patient", "split", "severity", "what"), rows))
         write("")
-    patients = len({case.patient for case in manifest.cases})
-    splits = ", ".join(f"{name} {len(ids)}" for name, ids in manifest.splits.items())
-    write(f"{manifest.name}: {len(manifest.cases)} cases of {patients} patients ({splits})")
+    write(f"{manifest.name}: {summarize_manifest(manifest)}")
     return _summarize(checked, num_warnings=sum(row[3] == "warning" for row in rows))
 
 

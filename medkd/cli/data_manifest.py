@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medkd.cli.argument_types import names
+from medkd.cli.manifest_summary import summarize_manifest
 from medkd.cli.terminal import write, write_problem
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         add(f"--{name}", metavar="PATTERN", help=f"glob pattern of the {what}, relative to DIR")
     add("--patient", metavar="REGEX", help="group 1 (or `patient`) in an image's path: the patient")
     add("--pairing", metavar="REGEX", help="group 1 (or `id`) in every path: the case id")
-    add("--labels", metavar="NAMES", type=_names, help="class names: background,vessel")
+    add("--labels", metavar="NAMES", type=names, help="class names: background,vessel")
     add(
         "--label_values",
         metavar="PAIRS",
@@ -59,7 +61,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="stored value to class index: 0:0,255:1 (by default those of dataset.json, or the "
         "labels are looked at)",
     )
-    add("--channels", metavar="NAMES", type=_names, help="channel names of volumes: FLAIR,T1")
+    add("--channels", metavar="NAMES", type=names, help="channel names of volumes: FLAIR,T1")
+    text = "keep images without a label, also those of imagesTs, for training (see bundles/dmd)"
+    add("--unlabeled", action="store_true", help=text)
     _add_split_and_output(parser)
     parser.set_defaults(run=run)
 
@@ -116,6 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
         channel_names=arguments.channels,
         fractions=dict(zip(_SPLITS, arguments.fractions, strict=True)),
         seed=arguments.seed,
+        unlabeled=arguments.unlabeled,
     )
     write_manifest(manifest, output)
     _describe(manifest, output)
@@ -137,22 +142,17 @@ def _describe(manifest: Manifest, output: Path) -> None:
             f"{'scan' if manifest.spatial_dims == 3 else 'eye'} may be trained on and another "
             f"tested.{hint}",
         )
-    splits = ", ".join(f"{name} {len(ids)}" for name, ids in manifest.splits.items())
-    names = ", ".join(manifest.channel_names.values())
+    channels = ", ".join(manifest.channel_names.values())
     kind = "volumes" if manifest.spatial_dims == 3 else "pictures"
     write(manifest.changes)
-    write(f"{kind} of {manifest.num_channels} channel(s): {names}")
+    write(f"{kind} of {manifest.num_channels} channel(s): {channels}")
     write(f"{manifest.num_classes} classes: {_shorten(manifest.class_names)}")
-    write(f"{output}: {cases} cases of {patients} patients ({splits})")
+    write(f"{output}: {summarize_manifest(manifest)}")
 
 
-def _shorten(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
+def _shorten(classes: Sequence[str]) -> str:
+    more = f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else ""
+    return ", ".join(classes[:_SHOWN]) + more
 
 
 def _pairs(text: str) -> dict[int, int]:

@@ -6,7 +6,16 @@ import argparse
 from typing import TYPE_CHECKING
 
 from medkd import __version__
-from medkd.cli import data_check, data_manifest, plan, report
+from medkd.cli import (
+    data_check,
+    data_convert,
+    data_from_dicom,
+    data_manifest,
+    export,
+    plan,
+    predict,
+    report,
+)
 from medkd.cli.terminal import write_problem
 
 if TYPE_CHECKING:
@@ -54,9 +63,11 @@ def _make_parser() -> argparse.ArgumentParser:
     nouns = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     data = nouns.add_parser("data", help="data sets and their manifests", allow_abbrev=False)
     verbs = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for verb in (data_check, data_manifest):
+    for verb in (data_check, data_convert, data_from_dicom, data_manifest):
         verb.add_parser(verbs)
+    export.add_parser(nouns)
     plan.add_parser(nouns)
+    predict.add_parser(nouns)
     report.add_parser(nouns)
     return parser
 

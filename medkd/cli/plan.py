@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-_METHODS = ("end_kl", "kd_uniform", "kd_diverse")
+_METHODS = ("end_kl", "kd_uniform", "kd_diverse", "dmd")
+_WITH_UNLABELED = "dmd"
 _SPLITS = ("train", "validation", "test")
 _SHOWN = ("spacing", "patch_size", "batch_size", "channels", "strides", "normalization")
 _EXAMPLE = "example: medkd plan Task04_Hippocampus --method end_kl --output my_bundle --memory 8"
@@ -39,7 +40,7 @@ def add_parser(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     text = "folder of the manifest's files (default: the manifest's own); not needed for a folder"
     add("--dataset_dir", metavar="DIR", help=text)
-    text = "how the student is made (default: end_kl)"
+    text = "how the student is made (default: end_kl); dmd also learns from images without a label"
     add("--method", choices=_METHODS, default=_METHODS[0], help=text)
     add("--output", metavar="DIR", required=True, help="the bundle's folder, which must be new")
     text = "memory that a training step may take, on the GPU or in the computer (default: 8)"
@@ -101,7 +102,9 @@ def _find(given: Path, arguments: argparse.Namespace) -> tuple[Manifest, Path]:
                 f"Expected a manifest with --dataset_dir {arguments.dataset_dir}, but got the "
                 f"folder {given}."
             )
-        return make_manifest(given, FilePatterns(patient=arguments.patient)), given
+        patterns = FilePatterns(patient=arguments.patient)
+        unlabeled = arguments.method == _WITH_UNLABELED
+        return make_manifest(given, patterns, unlabeled=unlabeled), given
     if arguments.patient is not None:
         raise ValueError(
             f"Expected a folder with --patient, but got the manifest {given}, which states them."

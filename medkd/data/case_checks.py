@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "check_cases", "find_unused_files"]
 
 _LABELS = ("label", "label_2nd")
+_MEASURED = ("validation", "test")  # splits that nothing can be measured on without labels
 _SHOWN = 3  # unused files named in a warning before it says how many more there are
 
 
@@ -52,8 +53,9 @@ def check_cases(
     Errors: a file that is missing, unreadable, or not the one whose SHA-256 the manifest states; a
     label or mask of another size than its image; label values outside the manifest; an image with
     NaN or all one value; an empty mask; the same image in two splits; a label of a volume that does
-    not lie where its image does. Warnings: a label without any class but background; the same image
-    twice within a split; a case in no split.
+    not lie where its image does; an unlabeled case in ``validation`` or ``test``. Warnings: a label
+    without any class but background; the same image twice within a split; a case in no split. Of an
+    unlabeled case the image is checked alone.
 
     For pictures also warnings about a label that lies mostly outside its mask, as with an inverted
     mask, a gray picture where the manifest says color, and an EXIF orientation; for volumes about
@@ -150,6 +152,8 @@ class _CaseChecker:
     def check(self, case: Case) -> list[Finding]:
         """Everything that is wrong with one case, each thing once."""
         parts, errors = self._read(case)
+        if not case.is_labeled and self.split_of.get(case.case_id) in _MEASURED:
+            errors.append(f"The case has no label, which {self.split_of[case.case_id]} needs.")
         warnings = [] if case.case_id in self.split_of else ["The case is in no split."]
         warnings += _doubtful_labels(case, parts)
         warnings += self.kind.doubts(case, parts.get("image"))

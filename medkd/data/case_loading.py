@@ -14,7 +14,7 @@ __all__ = ["load_cases"]
 
 
 def load_cases(
-    manifest: str | Path, dataset_dir: str | Path, *, split: str
+    manifest: str | Path, dataset_dir: str | Path, *, split: str, unlabeled: bool = False
 ) -> list[dict[str, str | list[str]]]:
     """Cases of one split with the paths of their files.
 
@@ -25,16 +25,20 @@ def load_cases(
         manifest: path of a manifest.
         dataset_dir: folder that the manifest's paths are relative to; ``~`` is the user's home.
         split: name of a split of the manifest.
+        unlabeled: whether a case may have no label, as for ``bundles/dmd``, which trains on
+            unlabeled images as well.
 
     Returns:
         One item a case, in stored order: ``case_id``, ``patient`` and the paths ``image``,
         ``label`` and, where the case has them, ``mask`` and ``label_2nd``; an image with a file for
-        each channel is a list of paths in the order of the channels. Each file exists.
+        each channel is a list of paths in the order of the channels. An unlabeled case has no
+        ``label``. Each file exists.
 
     Raises:
         OSError: if the manifest, the folder or a file is not there; for files it names the first
             and says how many of the split are missing.
-        ValueError: if the manifest breaks its format or has no such split.
+        ValueError: if the manifest breaks its format or has no such split, or a case of the split
+            is unlabeled and must not be; it names the first and says how many.
 
     Example:
         >>> import json, tempfile
@@ -56,6 +60,13 @@ def load_cases(
         (1, ['case_id', 'image', 'label', 'patient'], 'a.jpg')
     """
     cases = read_manifest(manifest).split_cases(split)
+    without = [case.case_id for case in cases if not case.is_labeled]
+    if without and not unlabeled:
+        raise ValueError(
+            f"Expected every case of the split {split!r} of {manifest} to have a label, but "
+            f"{len(without)} of {len(cases)} have none, the first of them {without[0]!r}; only "
+            "bundles/dmd trains on unlabeled images (`unlabeled=True`)."
+        )
     folder = Path(dataset_dir).expanduser()
     if not folder.is_dir():
         raise NotADirectoryError(

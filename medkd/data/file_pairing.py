@@ -58,12 +58,15 @@ class FilePatterns:
             )
 
 
-def find_cases(folder: Path, patterns: FilePatterns) -> list[dict[str, str | list[str]]]:
+def find_cases(
+    folder: Path, patterns: FilePatterns, *, unlabeled: bool = False
+) -> list[dict[str, str | list[str]]]:
     r"""Pair the files of a folder to cases.
 
     Args:
         folder: the folder.
         patterns: which file is what.
+        unlabeled: whether an image may have no label.
 
     Returns:
         ``case_id`` and the files of every case, in natural order of their ids; the image is a list
@@ -71,7 +74,7 @@ def find_cases(folder: Path, patterns: FilePatterns) -> list[dict[str, str | lis
 
     Raises:
         ValueError: if a pattern finds nothing, a file pairs with no image or an image with no
-            label, two files pair with one image, or the pairing does not match.
+            label that must have one, two files pair with one image, or the pairing does not match.
 
     Example:
         >>> import tempfile
@@ -92,7 +95,7 @@ def find_cases(folder: Path, patterns: FilePatterns) -> list[dict[str, str | lis
         for role, pattern in sought.items()
     }
     channels = list(sought)[: len(images)]
-    pairs = [("image", "label"), *((role, "image") for role in found)]
+    pairs = [*([] if unlabeled else [("image", "label")]), *((role, "image") for role in found)]
     for role, other in (*pairs, *(("image", channel) for channel in channels)):
         _check_paired(found[role], found[other], role=role, other=other)
     return [

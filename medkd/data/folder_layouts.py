@@ -22,7 +22,7 @@ _LABEL_FOLDERS = (
     *("labelsTr", "labels", "label", "segmentations", "segmentation"),
     *("masks", "mask"),
 )
-_UNLABELED_FOLDERS = ("imagesTs", "imagesVal")
+_UNLABELED_FOLDERS = {"imagesTs": "labelsTs", "imagesVal": "labelsVal"}  # unless that is there
 _ALL_SUFFIXES = tuple(dict.fromkeys((*SUFFIXES, *VOLUME_SUFFIXES)))
 
 
@@ -33,7 +33,8 @@ class FolderLayout:
     Args:
         description: what was recognized, such as ``"nnU-Net, 2 channels: imagesTr, labelsTr"``.
         cases: ``case_id``, ``image`` (a path, or a list of one path a channel) and ``label`` of
-            each case; paths are relative to the folder.
+            each case, then those without a label if they were asked for; paths are relative to the
+            folder.
         facts: what a ``dataset.json`` states.
         left_out: a sentence on what belongs to no case; empty if nothing does.
     """
@@ -44,7 +45,7 @@ class FolderLayout:
     left_out: str = ""
 
 
-def recognize_folder(folder: Path) -> FolderLayout:
+def recognize_folder(folder: Path, *, unlabeled: bool = False) -> FolderLayout:
     """Recognize the Medical Segmentation Decathlon, nnU-Net, and plain folders of equal names.
 
     Images are in ``imagesTr``, ``images``, ``image`` or ``imgs``, labels in ``labelsTr``,
@@ -54,6 +55,8 @@ def recognize_folder(folder: Path) -> FolderLayout:
 
     Args:
         folder: the folder.
+        unlabeled: keep images without a label, also those of ``imagesTs`` and ``imagesVal`` where
+            there is no ``labelsTs`` or ``labelsVal`` that makes them a test set.
 
     Returns:
         What was recognized.
@@ -72,7 +75,9 @@ def recognize_folder(folder: Path) -> FolderLayout:
             f"Expected {folder} to have imagesTr and labelsTr, or images and labels, but got the "
             f"folders: {there or 'none'}; state patterns for the image and the label."
         )
-    paired = pair_names(_stems(images), _stems(labels), where=folder)
+    more = _unlabeled_folders(folder) if unlabeled else []
+    paired = pair_names(_stems(images, *more), _stems(labels), where=folder)
+    without = paired.unlabeled if unlabeled else ()
     described = folder / "dataset.json"
     facts = read_dataset_json(described) if described.is_file() else DatasetFacts()
     return FolderLayout(
@@ -84,9 +89,14 @@ def recognize_folder(folder: Path) -> FolderLayout:
                 "label": _relative(folder, [label]),
             }
             for case_id, image, label in paired.cases
-        ),
+        )
+        + tuple({"case_id": i, "image": _relative(folder, image)} for i, image in without),
         facts=facts,
-        left_out=_left_out(folder, paired.unlabeled),
+        left_out=_left_out(
+            folder,
+            [] if unlabeled else [path for _, image in paired.unlabeled for path in image],
+            kept=more,
+        ),
     )
 
 
@@ -96,15 +106,24 @@ def _find(folder: Path, names: Sequence[str]) -> Path | None:
     return next((there[name.lower()] for name in names if name.lower() in there), None)
 
 
+def _unlabeled_folders(folder: Path) -> list[Path]:
+    found = [
+        _find(folder, (images,))
+        for images, labels in _UNLABELED_FOLDERS.items()
+        if _find(folder, (labels,)) is None
+    ]
+    return [path for path in found if path is not None]
+
+
 def _visible(folder: Path) -> list[Path]:
     paths = (path for path in folder.iterdir() if not path.name.startswith("."))
     return sorted(paths, key=lambda path: natural_order(path.name))
 
 
-def _stems(folder: Path) -> dict[str, Path]:
+def _stems(*folders: Path) -> dict[str, Path]:
     """Name without suffix to file, of the files that are images."""
     stems: dict[str, Path] = {}
-    for path in _visible(folder):
+    for path in (path for folder in folders for path in _visible(folder)):
         ends = [s for s in _ALL_SUFFIXES if path.name.lower().endswith(s) and path.is_file()]
         if not ends:
             continue
@@ -115,7 +134,7 @@ def _stems(folder: Path) -> dict[str, Path]:
             )
         stems[stem] = path
     if not stems:
-        raise ValueError(f"Expected images or volumes in {folder}, but got none.")
+        raise ValueError(f"Expected images or volumes in {folders[0]}, but got none.")
     return stems
 
 
@@ -131,12 +150,13 @@ def _describe(images: Path, labels: Path, *, kind: str, described: bool) -> str:
     return f"{name}: {', '.join(files)}"
 
 
-def _left_out(folder: Path, unlabeled: Sequence[Path]) -> str:
+def _left_out(folder: Path, unlabeled: Sequence[Path], *, kept: Sequence[Path]) -> str:
     parts = []
     if unlabeled:
         first = unlabeled[0].relative_to(folder).as_posix()
         parts.append(
             f"{len(unlabeled)} images of no label ({first}{', ...' * (len(unlabeled) > 1)})"
         )
-    parts += [name for name in _UNLABELED_FOLDERS if _find(folder, (name,)) is not None]
+    found = ((name, _find(folder, (name,))) for name in _UNLABELED_FOLDERS)
+    parts += [name for name, path in found if path is not None and path not in kept]
     return f"Left out: {', '.join(parts)}." if parts else ""

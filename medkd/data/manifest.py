@@ -14,6 +14,7 @@ from medkd.data.manifest_fields import (
     read_cases,
     read_channel_names,
     read_checksums,
+    read_distance_unit,
     read_label_values,
     read_labels,
     read_spatial_dims,
@@ -28,7 +29,7 @@ __all__ = ["Case", "Manifest", "parse_manifest", "read_manifest"]
 
 _REQUIRED = ("name", "channel_names", "labels", "label_values", "cases", "splits")
 _TEXTS = ("description", "modality", "source", "license", "citation", "changes")
-_OPTIONAL = (*_TEXTS, "spatial_dims", "files")
+_OPTIONAL = (*_TEXTS, "spatial_dims", "distance_unit", "files")
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,19 @@ class Case:
     Args:
         case_id: name of the case, unique in its manifest.
         patient: whose it is. Cases of one patient are always in the same split.
-        files: ``"image"``, ``"label"`` and optionally ``"label_2nd"`` and ``"mask"`` to a path
-            relative to the data set's folder, with ``/`` between folders; the image of a volume may
-            be a tuple of paths, one a channel.
+        files: ``"image"``, ``"label"`` unless the case is unlabeled, and optionally ``"label_2nd"``
+            and ``"mask"`` to a path relative to the data set's folder, with ``/`` between folders;
+            the image of a volume may be a tuple of paths, one a channel.
     """
 
     case_id: str
     patient: str
     files: dict[str, str | tuple[str, ...]]
+
+    @property
+    def is_labeled(self) -> bool:
+        """Whether the case has a label, which images for semi-supervised training need not."""
+        return "label" in self.files
 
     def paths(self, role: str) -> tuple[str, ...]:
         """The paths of one part, also where it is a single file.
@@ -82,6 +88,8 @@ class Manifest:
         citation: what to cite.
         changes: what this manifest decided or changed, and when.
         spatial_dims: 2 for pictures, 3 for volumes.
+        distance_unit: of the volumes' spacing and so of every distance: ``"mm"``, or ``"voxels"``
+            where the true spacing is lost.
         checksums: relative path to SHA-256, for the files that the owner does not change.
     """
 
@@ -98,6 +106,7 @@ class Manifest:
     citation: str = ""
     changes: str = ""
     spatial_dims: int = 2
+    distance_unit: str = "mm"
     checksums: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -231,6 +240,7 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
         cases=cases,
         splits=read_splits(content["splits"], patients=patients),
         spatial_dims=spatial_dims,
+        distance_unit=read_distance_unit(content.get("distance_unit", "mm")),
         checksums=read_checksums(
             content.get("files", {}),
             known={path for case in cases for role in case.files for path in case.paths(role)},

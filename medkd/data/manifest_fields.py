@@ -15,6 +15,7 @@ __all__ = [
     "read_cases",
     "read_channel_names",
     "read_checksums",
+    "read_distance_unit",
     "read_label_values",
     "read_labels",
     "read_spatial_dims",
@@ -58,6 +59,13 @@ def read_spatial_dims(value: object) -> int:
     if isinstance(value, bool) or value not in (2, 3):
         raise ValueError(f"Expected `spatial_dims` to be 2 or 3, but got {value!r}.")
     return int(str(value))
+
+
+def read_distance_unit(value: object) -> str:
+    """``"mm"``, or ``"voxels"`` where the spacing is lost."""
+    if value not in ("mm", "voxels"):
+        raise ValueError(f"Expected `distance_unit` to be 'mm' or 'voxels', but got {value!r}.")
+    return str(value)
 
 
 def read_channel_names(value: object) -> dict[int, str]:
@@ -117,7 +125,10 @@ def read_label_values(value: object, *, labels: Mapping[str, int]) -> dict[int, 
 
 
 def read_cases(value: object, *, spatial_dims: int, num_channels: int) -> list[dict[str, Any]]:
-    """``case_id``, ``patient`` and ``files`` of every case; no id, image or label twice."""
+    """``case_id``, ``patient`` and ``files`` of every case; no id, image or label twice.
+
+    A case may have no label: then it is unlabeled, and has no second one either.
+    """
     if not isinstance(value, list) or not value:
         raise ValueError(
             f"Expected `cases` to be a list of at least one case, but got {_shown(value)}."
@@ -125,7 +136,7 @@ def read_cases(value: object, *, spatial_dims: int, num_channels: int) -> list[d
     cases = [_read_case(entry, position=position) for position, entry in enumerate(value, start=1)]
     _refuse_twice((case["case_id"] for case in cases), what="every `case_id` of `cases`")
     for role in ("image", "label"):
-        paths = (path for case in cases for path in paths_of(case["files"][role]))
+        paths = (path for case in cases for path in paths_of(case["files"].get(role, ())))
         _refuse_twice(paths, what=f"every `{role}` of `cases`")
     for case in cases:
         _check_channels(case, spatial_dims=spatial_dims, num_channels=num_channels)
@@ -183,9 +194,13 @@ def _read_case(entry: object, *, position: int) -> dict[str, Any]:
     where = f"case {position} of `cases`"
     if isinstance(entry, Mapping) and isinstance(entry.get("case_id"), str):
         where = f"case {entry['case_id']!r}"
-    required = ("case_id", "patient", "image", "label")
-    check_keys(entry, where=where, required=required, optional=("label_2nd", "mask"))
+    required = ("case_id", "patient", "image")
+    check_keys(entry, where=where, required=required, optional=("label", "label_2nd", "mask"))
     fields: Mapping[str, object] = entry  # type: ignore[assignment]
+    if "label_2nd" in fields and "label" not in fields:
+        raise ValueError(
+            f"Expected a `label` beside the `label_2nd` of {where}, but it is missing."
+        )
     return {
         "case_id": _read_case_id(fields["case_id"], where=where),
         "patient": read_text(fields["patient"], where=f"`patient` of {where}"),
@@ -265,7 +280,7 @@ def _check_mapping(value: object, *, where: str) -> Mapping[str, Any]:
 
 
 def _refuse_twice(values: Iterable[str], *, what: str) -> None:
-    value, count = Counter(values).most_common(1)[0]
+    value, count = next(iter(Counter(values).most_common(1)), ("", 0))
     if count > 1:
         raise ValueError(f"Expected {what} once, but got {value!r} {count} times.")
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["make_manifest", "write_manifest"]
 
-_FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
+_TRAIN = "train"
+_FRACTIONS = {_TRAIN: 0.7, "validation": 0.1, "test": 0.2}
 _Entry = dict[str, "str | list[str]"]
 
 
@@ -35,6 +36,7 @@ def make_manifest(
     fractions: Mapping[str, float] | None = None,
     seed: int = 0,
     tolerant: bool = False,
+    unlabeled: bool = False,
 ) -> Manifest:
     """Make the manifest of a folder of images and labels, pictures or volumes.
 
@@ -57,6 +59,8 @@ def make_manifest(
         seed: seed of the shuffle that deals the patients to the splits.
         tolerant: pass over labels of volumes that cannot be read or hold fractions, for
             :func:`medkd.data.check_cases` to say so.
+        unlabeled: keep images without a label, in ``train`` alone. The labeled cases are split as
+            without them; an unlabeled image whose patient is in another split is left out.
 
     Returns:
         The manifest, which satisfies every rule of the format.
@@ -71,9 +75,11 @@ def make_manifest(
         raise NotADirectoryError(f"Expected a folder with images, but there is no folder {folder}.")
     patterns = patterns or FilePatterns()
     layout = (
-        recognize_folder(folder)
+        recognize_folder(folder, unlabeled=unlabeled)
         if patterns.image is None
-        else FolderLayout("files by patterns", tuple(find_cases(folder, patterns)))
+        else FolderLayout(
+            "files by patterns", tuple(find_cases(folder, patterns, unlabeled=unlabeled))
+        )
     )
     images = [_as_list(case["image"]) for case in layout.cases]
     dims = stored_dims(folder / images[0][0])
@@ -89,6 +95,11 @@ def make_manifest(
     channels = propose_channels(folder, images, spatial_dims=dims, stated=stated)
     decided = [f"Made by `medkd data manifest` from {layout.description}.", layout.left_out]
     decided.append(_say_patients(rule, found=patterns.patient is None, seed=seed))
+    splits = _split_cases(
+        [case for case in cases if "label" in case], fractions=fractions or _FRACTIONS, seed=seed
+    )
+    cases, splits, said = _add_unlabeled(cases, splits)
+    decided.append(said)
     content: dict[str, Any] = {
         **({"name": folder.resolve().name} | layout.facts.texts | ({"name": name} if name else {})),
         "modality": name_modality(channels) if dims == 3 else "",
@@ -98,7 +109,7 @@ def make_manifest(
         "labels": name_classes(label_values, names=class_names, known=known),
         "label_values": {str(stored): index for stored, index in label_values.items()},
         "cases": cases,
-        "splits": _split_cases(cases, fractions=fractions or _FRACTIONS, seed=seed),
+        "splits": splits,
     }
     return parse_manifest(content)
 
@@ -119,6 +130,8 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
             head[key] = getattr(manifest, key)
     if manifest.spatial_dims != 2:
         head["spatial_dims"] = manifest.spatial_dims
+    if manifest.distance_unit != "mm":
+        head["distance_unit"] = manifest.distance_unit
     for key in ("channel_names", "labels", "label_values"):
         head[key] = getattr(manifest, key)
     cases = [{"case_id": c.case_id, "patient": c.patient, **c.files} for c in manifest.cases]
@@ -155,6 +168,22 @@ def _split_cases(
         ids[str(case["patient"])].append(str(case["case_id"]))
     dealt = split_patients(ids, fractions=fractions, seed=seed)
     return {name: [i for patient in people for i in ids[patient]] for name, people in dealt.items()}
+
+
+def _add_unlabeled(
+    cases: Sequence[_Entry], splits: Mapping[str, list[str]]
+) -> tuple[list[_Entry], dict[str, list[str]], str]:
+    """The cases to keep, the splits with the unlabeled ones in ``train``, and what was done."""
+    measured = {i for name, ids in splits.items() if name != _TRAIN for i in ids}
+    people = {case["patient"] for case in cases if case["case_id"] in measured}
+    kept = [case for case in cases if "label" in case or case["patient"] not in people]
+    unlabeled = [str(case["case_id"]) for case in kept if "label" not in case]
+    said = f"{len(unlabeled)} images without a label are for training." if unlabeled else ""
+    if len(kept) < len(cases):
+        number = len(cases) - len(kept)
+        said += f" {number} images without a label are left out: their patients are measured on."
+    more = {_TRAIN: [*splits.get(_TRAIN, ()), *unlabeled]} if unlabeled else {}
+    return kept, {**splits, **more}, said.strip()
 
 
 def _json(value: object) -> str:

@@ -26,12 +26,12 @@ class PairedNames:
 
     Args:
         cases: case id, files of the image (one a channel) and file of the label, in natural order.
-        unlabeled: the images that no label belongs to.
+        unlabeled: case id and files of the images that no label belongs to, in natural order.
         kind: ``"nnU-Net, 2 channels"`` where names say channels, else empty.
     """
 
     cases: tuple[tuple[str, tuple[Path, ...], Path], ...]
-    unlabeled: tuple[Path, ...]
+    unlabeled: tuple[tuple[str, tuple[Path, ...]], ...]
     kind: str
 
 
@@ -70,11 +70,12 @@ def pair_names(
             "patterns for the image and the label."
         )
     _check_channels({i: grouped[i] for i in ids}, where=where)
+    files = {i: tuple(grouped[i][c] for c in sorted(grouped[i])) for i in grouped}
     order = sorted(ids, key=natural_order)
-    num_channels = len(grouped[order[0]])
+    num_channels = len(files[order[0]])
     return PairedNames(
-        cases=tuple((i, tuple(grouped[i][c] for c in sorted(grouped[i])), ids[i]) for i in order),
-        unlabeled=tuple(p for i in grouped if i not in ids for p in grouped[i].values()),
+        cases=tuple((i, files[i], ids[i]) for i in order),
+        unlabeled=tuple((i, files[i]) for i in sorted(files.keys() - ids, key=natural_order)),
         kind=f"{kind}, {num_channels} channel{'s' * (num_channels > 1)}" if kind else "",
     )
 

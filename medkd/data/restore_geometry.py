@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RestoreGeometryd"]
 
+# What MONAI's SaveImaged names a map after, and compares with where it lies.
+_OF_FILE = ("filename_or_obj", "original_affine", "spatial_shape")
+
 
 class RestoreGeometryd(MapTransform):
     """Bring maps ``(1, X, Y, Z)`` back to the grid on which the image was stored.
@@ -76,6 +79,7 @@ class RestoreGeometryd(MapTransform):
                 f"`spatial_shape`, but got a {type(image).__name__} without."
             )
         affine = np.asarray(meta["original_affine"], dtype=np.float64)
+        source = {name: meta[name] for name in _OF_FILE if name in meta}
         for key in self.key_iterator(case):
             expected = (1, *image.shape[1:])
             if tuple(case[key].shape) != expected:
@@ -89,5 +93,7 @@ class RestoreGeometryd(MapTransform):
                 target_affine=affine,
                 target_shape=[int(size) for size in meta["spatial_shape"]],
             )
-            case[key] = MetaTensor(restored.unsqueeze(0), affine=torch.as_tensor(affine))
+            case[key] = MetaTensor(
+                restored.unsqueeze(0), affine=torch.as_tensor(affine), meta=dict(source)
+            )
         return case

@@ -1,10 +1,11 @@
-"""From the folders of a run to its networks: the members, the teacher they make, the student."""
+"""From the folders of a run to its networks: members, the teacher they make, the student, peers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from monai.bundle.config_parser import ConfigParser
 
 from medkd._checks import check_at_least
@@ -13,13 +14,13 @@ from medkd.files import sha256_of
 from medkd.networks import load_weights
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 __all__ = [
     "count_members",
     "load_members",
     "load_network",
+    "load_peers",
     "load_teacher",
     "member_dir",
     "member_weights_sha256",
@@ -140,13 +141,62 @@ def load_network(
         FileNotFoundError: if either file is missing.
         ValueError: if the weights do not fit.
     """
-    for path in (Path(config_file), Path(model_file)):
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"Expected a trained network, but there is no {path}. Run `training` first, or "
-                "check --output_dir and --num_members."
-            )
-    parser = ConfigParser(ConfigParser.load_config_file(config_file))
-    network: nn.Module = parser.get_parsed_content(network_id)
+    network: nn.Module = _parser_of(config_file, model_file).get_parsed_content(network_id)
     load_weights(network, model_file)
-    return network.to(device).eval()
+    return _ready(network, device)
+
+
+def load_peers(
+    config_file: str | Path,
+    model_file: str | Path,
+    peers_dir: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+) -> list[nn.Module]:
+    """Load a student and the networks that it was trained with.
+
+    Args:
+        config_file: the ``config.json`` of the run, with ``network_def`` and the list
+            ``peer_defs``. A configuration is code to MONAI: load only what you trained or trust.
+        model_file: the student's weights.
+        peers_dir: where :class:`medkd.handlers.PeerWeightsHandler` left those of the others.
+        device: where the networks are put.
+
+    Returns:
+        The networks in evaluation mode, the student first.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if weights do not fit.
+    """
+    student = load_network(config_file, model_file, device=device)
+    peers: list[nn.Module] = _parser_of(config_file).get_parsed_content("peer_defs")
+    for number, peer in enumerate(peers, start=2):
+        weights_file = Path(peers_dir) / f"peer_{number}.pt"
+        _check_is_file(weights_file)
+        load_weights(peer, weights_file)
+    return [student, *(_ready(peer, device) for peer in peers)]
+
+
+def _ready(network: nn.Module, device: str | torch.device) -> nn.Module:
+    """On its device and in evaluation mode."""
+    network = network.to(device).eval()
+    if torch.device(device).type == "cpu":
+        # Convolutions of 2D networks are faster so (`benchmarks/memory_format.py`); those of 3D
+        # networks, whose weights have five axes, are left as they are.
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def _parser_of(config_file: str | Path, *weights_files: str | Path) -> ConfigParser:
+    for path in (config_file, *weights_files):
+        _check_is_file(path)
+    return ConfigParser(ConfigParser.load_config_file(config_file))
+
+
+def _check_is_file(path: str | Path) -> None:
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"Expected a trained network, but there is no {path}. Run `training` first, or check "
+            "--output_dir and how many networks were trained."
+        )

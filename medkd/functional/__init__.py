@@ -34,6 +34,7 @@ from medkd.functional.error_ranking import (
     risk_coverage_curve,
 )
 from medkd.functional.failure_detection import failure_aurc, failure_auroc, rank_correlation
+from medkd.functional.mutual import consistency, cross_pseudo_label, mutual_dice, mutual_kl
 from medkd.functional.probability_codes import decode_probs, encode_probs
 from medkd.functional.scores import brier_score, negative_log_likelihood
 from medkd.functional.temperature import fit_temperature, tempered_probs
@@ -58,6 +59,8 @@ __all__ = [
     "classwise_bins",
     "classwise_calibration_error",
     "confusion_counts",
+    "consistency",
+    "cross_pseudo_label",
     "decode_probs",
     "disagreement_correlation",
     "disagreement_sums",
@@ -77,7 +80,9 @@ __all__ = [
     "label_band",
     "matthews_correlation",
     "maximum_calibration_error",
+    "mutual_dice",
     "mutual_information",
+    "mutual_kl",
     "negative_log_likelihood",
     "predictive_entropy",
     "rank_correlation",

@@ -7,6 +7,7 @@ from medkd.handlers.history_handler import HistoryHandler, read_history
 from medkd.handlers.loss_terms import loss_terms
 from medkd.handlers.masked_metric_handler import MaskedMetricHandler
 from medkd.handlers.negative_log_likelihood_handler import NegativeLogLikelihoodHandler
+from medkd.handlers.peer_weights_handler import PeerWeightsHandler
 from medkd.handlers.progress_handler import ProgressHandler
 from medkd.handlers.resume_handler import ResumeHandler
 
@@ -17,6 +18,7 @@ __all__ = [
     "HistoryHandler",
     "MaskedMetricHandler",
     "NegativeLogLikelihoodHandler",
+    "PeerWeightsHandler",
     "ProgressHandler",
     "ResumeHandler",
     "loss_terms",

@@ -12,6 +12,8 @@ from ignite.engine import Engine, Events
 from monai.data.utils import set_rnd
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch.utils.data import Dataset
 
 __all__ = ["EpochSeedHandler"]
@@ -21,6 +23,8 @@ _SEED_STRIDE = 1_000_003
 _MAX_SEED = 2**32
 # The golden section of all seeds: its multiples lie as far from each other as they can.
 _PROCESS_STRIDE = 2_654_435_769
+# Likewise by the square root of two, so that a data set of one process is none of another's.
+_DATASET_STRIDE = 1_779_033_703
 
 
 class EpochSeedHandler:
@@ -34,17 +38,22 @@ class EpochSeedHandler:
     Args:
         seed: of the run, not negative.
         dataset: the training data set, whose random transforms are seeded; workers of a loader
-            draw theirs from torch.
+            draw theirs from torch. Several, such as labeled and unlabeled cases, are seeded each by
+            another number, so that they are not flipped alike; ``None`` among them is left out.
 
     Raises:
         ValueError: if ``seed`` is negative.
     """
 
-    def __init__(self, seed: int, dataset: Dataset) -> None:  # type: ignore[type-arg]
+    def __init__(
+        self,
+        seed: int,
+        dataset: Dataset | Sequence[Dataset | None],  # type: ignore[type-arg]
+    ) -> None:
         if seed < 0:
             raise ValueError(f"Expected `seed` to be zero or more, but got {seed}.")
         self.seed = seed
-        self.dataset = dataset
+        self.datasets = list(dataset) if isinstance(dataset, list | tuple) else [dataset]
 
     def attach(self, engine: Engine) -> None:
         """Seed at the start of each epoch, before the engine asks its loader for a batch."""
@@ -57,4 +66,6 @@ class EpochSeedHandler:
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 - MONAI's and users' transforms draw from it
         torch.manual_seed(seed)
-        set_rnd(self.dataset, seed)
+        for index, dataset in enumerate(self.datasets):
+            if dataset is not None:
+                set_rnd(dataset, (seed + index * _DATASET_STRIDE) % _MAX_SEED)

@@ -34,6 +34,8 @@ class ResumeHandler:
         model_file: where the weights of the finished network go, and nothing but these.
         network: the network.
         objects: what else has a ``state_dict``: optimizer, schedule, history.
+        model_network: whose weights go to ``model_file``: the student, where ``network`` holds
+            others besides; ``None`` for ``network``.
 
     Raises:
         ValueError: on start, if the checkpoint is damaged, of another architecture or of other
@@ -46,11 +48,13 @@ class ResumeHandler:
         model_file: str | Path,
         network: nn.Module,
         objects: Mapping[str, Any],
+        model_network: nn.Module | None = None,
     ) -> None:
         self.checkpoint_file = Path(checkpoint_file)
         self.model_file = Path(model_file)
         self.network = network
         self.objects = dict(objects)
+        self.model_network = network if model_network is None else model_network
 
     def attach(self, engine: Engine) -> None:
         """Load on start, save at each epoch's end, finish on completion."""
@@ -86,7 +90,7 @@ class ResumeHandler:
         """Write the final weights, then drop the checkpoint; not if the training was stopped."""
         if engine.state.epoch < engine.state.max_epochs or idist.get_rank() > 0:
             return
-        save_weights(self.network, self.model_file)
+        save_weights(self.model_network, self.model_file)
         self.checkpoint_file.unlink(missing_ok=True)
 
     def _check_names(self, state: Any, engine: Engine) -> None:  # noqa: ANN401 - as it was read

@@ -1,5 +1,15 @@
 """Losses, one method a file."""
 
+from medkd.losses.consistency_loss import ConsistencyLoss
+from medkd.losses.cross_pseudo_label_loss import CrossPseudoLabelLoss
 from medkd.losses.distillation_kl_loss import DistillationKLLoss
+from medkd.losses.mutual_dice_loss import MutualDiceLoss
+from medkd.losses.mutual_kl_loss import MutualKLLoss
 
-__all__ = ["DistillationKLLoss"]
+__all__ = [
+    "ConsistencyLoss",
+    "CrossPseudoLabelLoss",
+    "DistillationKLLoss",
+    "MutualDiceLoss",
+    "MutualKLLoss",
+]

@@ -1,5 +1,7 @@
 """Networks are MONAI's; here is what medkd adds round them."""
 
+from medkd.networks.mean_teacher import MeanTeacher
+from medkd.networks.peer_networks import PeerNetworks
 from medkd.networks.weights import (
     check_state,
     load_state,
@@ -8,4 +10,12 @@ from medkd.networks.weights import (
     save_weights,
 )
 
-__all__ = ["check_state", "load_state", "load_weights", "save_state", "save_weights"]
+__all__ = [
+    "MeanTeacher",
+    "PeerNetworks",
+    "check_state",
+    "load_state",
+    "load_weights",
+    "save_state",
+    "save_weights",
+]

@@ -49,7 +49,7 @@ def planned_configs(
         "output_dir": run,
         **{name: choice.value for name, choice in plan.choices.items()},
     }
-    if configs["train.json"]["member_overlays"]:
+    if configs["train.json"].get("member_overlays"):
         overlays = configs["train.json"]["member_overlays"][: plan["num_members"]]
         train["member_overlays"] = overlays
     replace_ids(configs["train.json"], train)

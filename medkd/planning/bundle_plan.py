@@ -29,7 +29,7 @@ from medkd.planning.training_choices import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from medkd.planning.bundle_template import BundleTemplate
+    from medkd.planning.bundle_template import BundleTemplate, Method
     from medkd.planning.fingerprint import Fingerprint
 
 __all__ = ["BundlePlan", "plan_bundle"]
@@ -84,7 +84,8 @@ def plan_bundle(
         fingerprint: of the data set.
         method: a key of :data:`medkd.planning.METHODS`.
         memory: GiB that a training step may take.
-        num_members: members of the ensemble; the template's number by default.
+        num_members: members of the ensemble, for a method that has one; the template's number by
+            default.
         num_cases: training and validation cases, which are kept in memory; by default those of the
             fingerprint.
 
@@ -92,8 +93,9 @@ def plan_bundle(
         The plan.
 
     Raises:
-        ValueError: if ``method`` is unknown, ``memory`` is not above 0 or too little for the
-            smallest patch, or ``num_members`` is not possible.
+        ValueError: if ``method`` is unknown or cannot train on cases without a label where there
+            are such, ``memory`` is not above 0 or too little for the smallest patch, or
+            ``num_members`` is not possible.
     """
     if method not in METHODS:
         raise ValueError(
@@ -101,7 +103,14 @@ def plan_bundle(
         )
     if not memory > 0:
         raise ValueError(f"Expected `memory` to be above 0 GiB, but got {memory}.")
-    template = find_template(METHODS[method].template)
+    settings = METHODS[method]
+    if fingerprint.num_unlabeled and not settings.uses_unlabeled:
+        raise ValueError(
+            f"Expected every training case to have a label for the method {method}, but "
+            f"{fingerprint.num_unlabeled} of {fingerprint.num_cases} have none: the method dmd "
+            "learns from such."
+        )
+    template = find_template(settings.template)
     spacing = choose_spacing(fingerprint.spacings, fingerprint.shapes)
     cases = zip(fingerprint.shapes, fingerprint.spacings, strict=True)
     resampled = [resampled_shape(shape, mm, spacing.value) for shape, mm in cases]
@@ -124,9 +133,8 @@ def plan_bundle(
     needed = networks.memory(patch_size, strides, batch_size=batch_size.value)
     channels = choose_channels(len(strides), base=networks.base)
     class_names = [entry.name for entry in fingerprint.classes]
-    settings = METHODS[method]
     choices = {
-        "num_members": _choose_num_members(template, num_members),
+        **_choose_networks(template, num_members, fingerprint),
         "num_channels": Choice(
             len(fingerprint.channels),
             f"The image channels: {', '.join(channel.name for channel in fingerprint.channels)}.",
@@ -138,6 +146,7 @@ def plan_bundle(
         "normalization": choose_normalization(fingerprint),
         "patch_size": _describe_patch(patch_size, strides, spacing.value, shape, needed, memory),
         "batch_size": batch_size,
+        **_choose_unlabeled_batch(settings, batch_size),
         "channels": Choice(
             list(channels),
             f"{networks.base} features at first, because the volumes are "
@@ -149,7 +158,10 @@ def plan_bundle(
         "flip_probability": choose_flip_probability(class_names, modality=fingerprint.modality),
         "rotate_range": choose_rotation(patch_size, spacing.value),
         **choose_schedule(
-            shape=shape, num_cases=fingerprint.num_cases, batch_size=batch_size.value
+            shape=shape,
+            num_cases=fingerprint.num_cases,
+            batch_size=batch_size.value,
+            has_members="member_num_epochs" in template.train,
         ),
         "cache_rate": choose_cache_rate(
             shape=shape,
@@ -158,8 +170,7 @@ def plan_bundle(
             num_classes=len(class_names) + 1,
             budget=budget,
         ),
-        "distillation_weight": Choice(settings.distillation_weight, settings.reason),
-        "temperature": Choice(settings.temperature, "See `distillation_weight`."),
+        **settings.choices,
     }
     return BundlePlan(
         method, fingerprint, template, choices, shape, downsampling(strides), needed, budget
@@ -174,22 +185,26 @@ class _Networks:
         self._ids = {name: template.train[name] for name in _NETWORK_IDS}
         self._ids["num_channels"] = len(fingerprint.channels)
         self._ids["num_classes"] = len(fingerprint.classes) + 1
-        overlays = [template.configs[file] for file in template.train["member_overlays"]]
+        overlays = [template.configs[file] for file in template.train.get("member_overlays", [])]
         definitions = [template.train["network_def"], template.train["member_def"]]
         definitions += [overlay["member_def"] for overlay in overlays if "member_def" in overlay]
         self._definitions = [
             definition
             for position, definition in enumerate(definitions)
-            if definition not in definitions[:position]
+            if definition not in definitions[:position] and isinstance(definition, dict)
         ]
+        # Peers are trained at once, each on labeled patches and as many unlabeled ones.
+        self._num_peers = 1 + len(template.train.get("peer_defs", []))
+        self._patches_each = 2 if self._num_peers > 1 else 1
         self._costs: dict[Strides, list[NetworkCost]] = {}
 
     def memory(self, patch_size: tuple[int, ...], strides: Strides, *, batch_size: int) -> float:
-        """Bytes that training takes, of the network that takes most."""
+        """Bytes that training takes, of the network that takes most, or of all peers together."""
         if strides not in self._costs:
             self._costs[strides] = [self._measure(d, strides) for d in self._definitions]
-        return max(
-            training_memory(cost, patch_size, batch_size=batch_size)
+        num_patches = self._patches_each * batch_size
+        return self._num_peers * max(
+            training_memory(cost, patch_size, batch_size=num_patches)
             for cost in self._costs[strides]
         )
 
@@ -208,6 +223,35 @@ class _Networks:
         return measure_network(
             make, num_channels=ids["num_channels"], factors=downsampling(strides)
         )
+
+
+def _choose_networks(
+    template: BundleTemplate, num_members: int | None, fingerprint: Fingerprint
+) -> dict[str, Choice]:
+    """How many members there are, or of a bundle without an ensemble, how many labels it uses."""
+    if "num_members" in template.train:
+        return {"num_members": _choose_num_members(template, num_members)}
+    if num_members is not None:
+        raise ValueError(
+            f"Expected no `num_members` for a method without an ensemble, but got {num_members}."
+        )
+    reason = (
+        f"0 stands for all of the {fingerprint.num_labeled} training cases that have a label; "
+        f"{fingerprint.num_unlabeled} have none."
+    )
+    if not fingerprint.num_unlabeled:
+        reason += (
+            " So the peers have no more images than the labels: `--num_labeled 8` takes the first "
+            "8 cases with their labels and the others without."
+        )
+    return {"num_labeled": Choice(0, reason)}
+
+
+def _choose_unlabeled_batch(settings: Method, batch_size: Choice) -> dict[str, Choice]:
+    if not settings.uses_unlabeled:
+        return {}
+    reason = "Unlabeled patches beside the labeled ones of each step, as many as these."
+    return {"unlabeled_batch_size": Choice(batch_size.value, reason)}
 
 
 def _choose_num_members(template: BundleTemplate, num_members: int | None) -> Choice:

@@ -39,7 +39,7 @@ def readme_text(plan: BundlePlan, *, bundle_dir: Path, image_dir: Path) -> str:
         "Made by `medkd plan`. Every number below is in `train.json`; change it there, or on the "
         "command line with `--<id> <value>`.",
         "## Run it",
-        _commands(bundle_dir, image_dir),
+        _commands(plan, bundle_dir, image_dir),
         "## What was measured",
         _measured(plan),
         "## What was chosen, and why",
@@ -51,7 +51,7 @@ def readme_text(plan: BundlePlan, *, bundle_dir: Path, image_dir: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _commands(bundle_dir: Path, image_dir: Path) -> str:
+def _commands(plan: BundlePlan, bundle_dir: Path, image_dir: Path) -> str:
     run = "python -m monai.bundle run"
     train = f"{bundle_dir}/train.json"
     return "\n".join(
@@ -62,7 +62,7 @@ def _commands(bundle_dir: Path, image_dir: Path) -> str:
             f"{run} --config_file {bundle_dir}/inference.json --dataset_dir {image_dir}",
             "```",
             "",
-            "The first trains the ensemble, distills it into one network, and writes the report to "
+            f"The first {METHODS[plan.method].training}, and writes the report to "
             f"`runs/{bundle_dir.name}/report`; after a kill the same command goes on. If the "
             "bundle is moved, say where it is with `--bundle_root`.",
         ]
@@ -71,11 +71,14 @@ def _commands(bundle_dir: Path, image_dir: Path) -> str:
 
 def _measured(plan: BundlePlan) -> str:
     fingerprint = plan.fingerprint
+    unlabeled = ""
+    if fingerprint.num_unlabeled:
+        unlabeled = f" {fingerprint.num_unlabeled} of them have no label."
     sizes = sorted(fingerprint.shapes, key=math.prod)
     spacings = sorted(fingerprint.spacings, key=math.prod)
     lines = [
         f"The {fingerprint.num_cases} training cases (`fingerprint.json`); axes are right-left, "
-        "posterior-anterior, inferior-superior.",
+        f"posterior-anterior, inferior-superior.{unlabeled}",
         "",
         f"- Volumes of {_range(sizes)} voxels, {_range(spacings)} mm; {_by(plan.shape)} "
         "voxels in the middle after resampling. What is not air or zero extends over "

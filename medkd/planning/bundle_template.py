@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai.bundle.config_parser import ConfigParser
 
 import medkd
+from medkd.planning.choice import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["METHODS", "BundleTemplate", "Method", "find_template"]
 
@@ -18,6 +22,9 @@ _JSON_FILES = (
     "evaluate.json",
     "shift.json",
     "multi_gpu.json",
+    "deep_mutual_learning.json",
+    "cross_pseudo_supervision.json",
+    "mean_teacher.json",
     "metadata.json",
     "inference.json",
 )
@@ -32,42 +39,68 @@ class Method:
     Args:
         template: the bundle it starts from.
         title: what the bundle is called.
-        distillation_weight: share of the ensemble's answer in what the student learns; the rest
-            are labels.
-        temperature: of the softened probabilities.
-        reason: why the weight and the temperature are these.
+        training: what a run does before it writes the report, as words after "the first".
+        choices: ids that the method itself decides: weight and temperature of its loss.
+        uses_unlabeled: whether it trains on images without a label, too.
     """
 
     template: str
     title: str
-    distillation_weight: float
-    temperature: float
-    reason: str
+    training: str
+    choices: Mapping[str, Choice]
+    uses_unlabeled: bool = False
 
 
-_PAPER = "The student learns from the ensemble's probabilities alone, as in Noothout et al. (2022)."
+_DISTILLED = "trains the ensemble, distills it into one network"
+_AS_WEIGHT = "See `distillation_weight`."
+_PAPER = {
+    "distillation_weight": Choice(
+        1.0,
+        "The student learns from the ensemble's probabilities alone, as in Noothout et al. (2022).",
+    ),
+    "temperature": Choice(1.0, _AS_WEIGHT),
+}
 METHODS = {
     "end_kl": Method(
         template="kd_uniform",
         title="EnD-KL: one network distilled from an ensemble, mixed with labels",
-        distillation_weight=0.7,
-        temperature=2.0,
-        reason="The student learns 0.7 from the ensemble, softened by temperature 2, and 0.3 from "
-        "the labels, as bundles/end_kl does.",
+        training=_DISTILLED,
+        choices={
+            "distillation_weight": Choice(
+                0.7,
+                "The student learns 0.7 from the ensemble, softened by temperature 2, and 0.3 from "
+                "the labels, as bundles/end_kl does.",
+            ),
+            "temperature": Choice(2.0, _AS_WEIGHT),
+        },
     ),
     "kd_uniform": Method(
         template="kd_uniform",
         title="Knowledge distillation from a uniform ensemble",
-        distillation_weight=1.0,
-        temperature=1.0,
-        reason=_PAPER,
+        training=_DISTILLED,
+        choices=_PAPER,
     ),
     "kd_diverse": Method(
         template="kd_diverse",
         title="Knowledge distillation from a diverse ensemble",
-        distillation_weight=1.0,
-        temperature=1.0,
-        reason=_PAPER,
+        training=_DISTILLED,
+        choices=_PAPER,
+    ),
+    "dmd": Method(
+        template="dmd",
+        title="Deep mutual distillation: one network from few labels and many images",
+        training="trains a network on the labels alone to compare with, and then the student and "
+        "its peer on all images",
+        choices={
+            "mutual_weight": Choice(
+                4.0, "What the peers say to each other, beside the labels: as in Xie et al. (2023)."
+            ),
+            "temperature": Choice(
+                2.0,
+                "Of the peers' probabilities, as in that paper: it keeps their doubt.",
+            ),
+        },
+        uses_unlabeled=True,
     ),
 }
 

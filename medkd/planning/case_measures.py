@@ -58,7 +58,7 @@ class CaseMeasures:
         spacing: mm between voxels along each axis.
         orientation: how the file stores its axes, such as ``"LPS"``.
         body: extent in mm of what is not air, along each axis.
-        class_voxels: voxels of each class, background first.
+        class_voxels: voxels of each class, background first; zeros for a case without a label.
         channels: the image's channels.
     """
 
@@ -70,9 +70,17 @@ class CaseMeasures:
     class_voxels: tuple[int, ...]
     channels: tuple[ChannelMeasures, ...]
 
+    @property
+    def is_labeled(self) -> bool:
+        """Whether the case has a label, every voxel of which is of some class."""
+        return any(self.class_voxels)
+
 
 def measure_case(case: Case, manifest: Manifest, folder: Path) -> CaseMeasures:
     """Read a case and measure it.
+
+    A case without a label has no foreground: of its intensities, the least value, the share of
+    zeros and whether they are whole numbers are known.
 
     Args:
         case: one of the manifest's.
@@ -90,7 +98,9 @@ def measure_case(case: Case, manifest: Manifest, folder: Path) -> CaseMeasures:
     reader = VolumeFileReader(num_channels=manifest.num_channels)
     image, header = reader.get_data(tuple(folder / path for path in case.paths("image")))
     volumes = np.moveaxis(image, -1, 0) if image.ndim > 3 else image[np.newaxis]
-    label = _read_label(folder / case.paths("label")[0], manifest)
+    label = np.zeros(volumes.shape[1:], dtype=np.uint8)
+    if case.is_labeled:
+        label = _read_label(folder / case.paths("label")[0], manifest)
     if label.shape != volumes.shape[1:]:
         raise ValueError(
             f"Expected the label of case {case.case_id!r} to be of the shape of its image, "
@@ -100,6 +110,7 @@ def measure_case(case: Case, manifest: Manifest, folder: Path) -> CaseMeasures:
         raise ValueError(
             f"Expected the image of case {case.case_id!r} to hold numbers, but got NaN or infinity."
         )
+    class_voxels = np.bincount(label.ravel(), minlength=manifest.num_classes) * case.is_labeled
     foreground = label > 0
     affine = header[MetaKeys.AFFINE.value]
     return CaseMeasures(
@@ -108,7 +119,7 @@ def measure_case(case: Case, manifest: Manifest, folder: Path) -> CaseMeasures:
         spacing=_in_ras(affine, voxel_sizes(affine).tolist()),
         orientation="".join(aff2axcodes(affine)),
         body=_body_extent(volumes[0], affine),
-        class_voxels=tuple(np.bincount(label.ravel(), minlength=manifest.num_classes).tolist()),
+        class_voxels=tuple(class_voxels.tolist()),
         channels=tuple(_measure_channel(volume, foreground) for volume in volumes),
     )
 

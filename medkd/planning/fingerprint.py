@@ -87,6 +87,8 @@ class Fingerprint:
         body: median extent in mm of what is not air, along each axis.
         channels: the image's channels.
         classes: the structures, without the background.
+        num_unlabeled: how many of the cases have no label, so that they say nothing of structures
+            and of intensities inside them.
     """
 
     dataset: str
@@ -99,11 +101,17 @@ class Fingerprint:
     body: tuple[float, ...]
     channels: tuple[ChannelFingerprint, ...]
     classes: tuple[ClassFingerprint, ...]
+    num_unlabeled: int = 0
 
     @property
     def num_cases(self) -> int:
         """How many cases were measured."""
         return len(self.case_ids)
+
+    @property
+    def num_labeled(self) -> int:
+        """How many of them have a label."""
+        return self.num_cases - self.num_unlabeled
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain lists and dictionaries, one entry a case.
@@ -162,7 +170,7 @@ def summarize_measures(measures: Sequence[CaseMeasures], manifest: Manifest) -> 
     if not sum(foreground):
         raise ValueError(
             f"Expected the training labels of {manifest.name} to show a structure, but got "
-            f"background alone in all {len(measures)} cases."
+            f"background alone in all {sum(case.is_labeled for case in measures)} cases."
         )
     channels = tuple(
         _join_channel(
@@ -182,6 +190,7 @@ def summarize_measures(measures: Sequence[CaseMeasures], manifest: Manifest) -> 
         body=tuple(np.median([case.body for case in measures], axis=0).tolist()),
         channels=channels,
         classes=_join_classes(manifest.class_names, measures),
+        num_unlabeled=sum(not case.is_labeled for case in measures),
     )
 
 

@@ -76,16 +76,20 @@ def choose_batch_size(
     return Choice(batch_size, reason)
 
 
-def choose_schedule(*, shape: Sequence[int], num_cases: int, batch_size: int) -> dict[str, Choice]:
+def choose_schedule(
+    *, shape: Sequence[int], num_cases: int, batch_size: int, has_members: bool = True
+) -> dict[str, Choice]:
     """Epochs and steps: small volumes for a few CPU cores, large ones for a GPU.
 
     Args:
         shape: voxels of the median volume along each axis.
         num_cases: training cases.
         batch_size: patches a step.
+        has_members: whether the student learns from an ensemble, whose members are trained first.
 
     Returns:
-        ``steps_per_epoch``, ``member_num_epochs``, ``num_epochs`` and ``val_interval``.
+        ``steps_per_epoch``, ``member_num_epochs`` if there are members, ``num_epochs`` and
+        ``val_interval``.
     """
     small = is_small(shape)
     steps = min(max(math.ceil(num_cases / batch_size), _SHORTEST_EPOCH), _LONGEST_EPOCH)
@@ -96,12 +100,19 @@ def choose_schedule(*, shape: Sequence[int], num_cases: int, batch_size: int) ->
         if small
         else f"volumes are large (more than {_SMALL_VOXELS:,} voxels), so a GPU is expected"
     )
-    return {
+    found = {
         "steps_per_epoch": Choice(
             steps,
             f"So that an epoch sees about each of the {num_cases} training cases once, but "
             f"{_SHORTEST_EPOCH} to {_LONGEST_EPOCH} steps.",
-        ),
+        )
+    }
+    if not has_members:
+        found["num_epochs"] = Choice(epochs, f"About {_STEPS[small]:,} steps, because {kind}.")
+        reason = f"Epochs between validations, about {_VALIDATIONS} in all."
+        return {**found, "val_interval": Choice(interval, reason)}
+    return {
+        **found,
         "member_num_epochs": Choice(
             epochs, f"About {_STEPS[small]:,} steps for each member, because {kind}."
         ),

@@ -43,7 +43,8 @@ _COLUMNS = 5
 _TALLEST, _FLATTEST = 1.6, 0.3
 _PANEL_WIDTH, _TITLE_HEIGHT = 2.2, 0.5
 _KEY_HEIGHT, _KEY_ROW_HEIGHT = 0.55, 0.2
-_SHOWN = ("deep_ensemble", "student")
+_SHOWN = ("deep_ensemble", "labels_only", "student")
+_NUM_SHOWN = 2
 _UNSURE = 0.5  # share of the highest entropy
 _BINARY = 2
 _MAX_CLASSES = 7
@@ -53,13 +54,14 @@ _OUTLINE = withStroke(linewidth=2, foreground="black")
 
 
 def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
-    r"""Image above label at the left; then a row for the ensemble and one for the student.
+    r"""Image above label at the left; then a row for the reference and one for the student.
 
     A row holds the prediction, its errors, the uncertainty, and uncertainty against error: which
     errors the method was unsure of. A pixel is unsure above half of the highest entropy,
     :math:`\tfrac{1}{2} \log C`. Uncertainty has one scale in all figures of a report, from 0 to
-    :math:`\log C`, so that colors can be compared between methods and cases. Where ensemble or
-    student is missing, the picture's first two methods are shown.
+    :math:`\log C`, so that colors can be compared between methods and cases. The reference is the
+    ensemble or, without it, the network on labels alone; where reference or student is missing,
+    the picture's first two methods are shown.
 
     Args:
         results: names and scores for the headings.
@@ -69,10 +71,11 @@ def plot_case(results: EvaluationResults, picture: CasePicture) -> bytes:
         Content of the PNG file.
     """
     picture = cropped_to_mask(picture)
-    names = [name for name in _SHOWN if name in picture.methods]
-    if len(names) < len(_SHOWN):
-        names = list(picture.methods)[: len(_SHOWN)]
-    num_rows = len(_SHOWN)
+    known = [name for name in _SHOWN if name in picture.methods]
+    names = list(picture.methods)[:_NUM_SHOWN]
+    if len(known) >= _NUM_SHOWN:
+        names = [known[0], known[-1]]
+    num_rows = _NUM_SHOWN
     height, width = picture.label.shape
     ratio = min(max(picture.pixel_aspect * height / width, _FLATTEST), _TALLEST)
     panel_height = _PANEL_WIDTH * ratio + _TITLE_HEIGHT

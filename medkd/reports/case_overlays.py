@@ -149,6 +149,7 @@ def cropped_to_mask(picture: CasePicture) -> CasePicture:
         label=picture.label[window],
         mask=picture.mask[window],
         methods={name: (p[window], u[window]) for name, (p, u) in picture.methods.items()},
+        disagreement=None if picture.disagreement is None else picture.disagreement[window],
     )
 
 

@@ -1,4 +1,4 @@
-"""Every method against the deep ensemble, case by case: how much, and could it be chance?"""
+"""Every method against a reference, case by case: how much, and could it be chance?"""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from medkd.reports.confidence_interval import Interval
     from medkd.reports.evaluation_results import EvaluationResults, MethodResult
 
-__all__ = ["REFERENCE_METHOD", "Comparison", "compare_methods", "compare_pairs"]
+__all__ = ["Comparison", "compare_methods", "compare_pairs", "reference_method"]
 
-REFERENCE_METHOD = "deep_ensemble"
-"""The method that others are compared with."""
+# What others are compared with: the first that is there.
+_REFERENCES = ("deep_ensemble", "labels_only")
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,22 @@ class Comparison:
     corrected_p_value: float
 
 
+def reference_method(results: EvaluationResults) -> MethodResult | None:
+    """The method that all others are compared with.
+
+    Args:
+        results: the methods.
+
+    Returns:
+        The deep ensemble, or else the network that was trained on labels alone; ``None`` without
+        either.
+    """
+    found = (results.method(name) for name in _REFERENCES)
+    return next((method for method in found if method is not None), None)
+
+
 def compare_methods(results: EvaluationResults) -> dict[str, list[Comparison]]:
-    """Compare every other method with the deep ensemble, in the main region.
+    """Compare every other method with the reference, in the main region.
 
     Args:
         results: the methods.
@@ -51,7 +65,7 @@ def compare_methods(results: EvaluationResults) -> dict[str, list[Comparison]]:
         Metric id to a comparison for each other method that shares a case with the reference, for
         Dice, HD95, ECE, NLL and AURC as far as they were measured; empty without the reference.
     """
-    reference = results.method(REFERENCE_METHOD)
+    reference = reference_method(results)
     if reference is None:
         return {}
     others = [method for method in results.methods if method is not reference]

@@ -26,7 +26,8 @@ class MethodResult:
 
     Attributes:
         name: identifier, the key in ``metrics.json``. The report's words compare methods whose name
-            begins with ``student`` with ``deep_ensemble`` and ``single``.
+            begins with ``student`` with ``deep_ensemble`` and ``single``, or with ``labels_only``
+            and ``peer_ensemble``.
         title: what people call it.
         num_parameters: of all networks that one prediction needs.
         seconds_per_case: seconds of one prediction, by case id.
@@ -68,6 +69,8 @@ class CasePicture:
         pixel_aspect: height of a pixel by its width.
         sides: what lies to the left, right, top and bottom, such as ``("R", "L", "A", "P")``; empty
             for a picture.
+        disagreement: of the members of a method, ``(height, width)``, their mutual information in
+            nats; ``None`` where there are no members.
 
     Raises:
         ValueError: if a picture has another size than ``label``.
@@ -82,12 +85,15 @@ class CasePicture:
     plane: str = ""
     pixel_aspect: float = 1.0
     sides: tuple[str, ...] = ()
+    disagreement: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         shape = self.label.shape
         _check_size(self.image, (shape, (*shape, _NUM_COLORS)), "image")
         if self.mask is not None:
             _check_size(self.mask, (shape,), "mask")
+        if self.disagreement is not None:
+            _check_size(self.disagreement, (shape,), "disagreement")
         for name, (prediction, uncertainty) in self.methods.items():
             _check_size(prediction, (shape,), f"prediction of {name}")
             _check_size(uncertainty, (shape,), f"uncertainty of {name}")

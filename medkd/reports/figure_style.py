@@ -47,7 +47,8 @@ DPI = 160
 """Pixels an inch in the PNG files."""
 
 # M. Okabe, K. Ito. Color universal design, 2008, without the yellow, which is too faint on white.
-# A method and its temperature-scaled form share a hue.
+# A method and its temperature-scaled form share a hue, and so do the baselines and the ensembles of
+# bundles that have no method in common.
 _KNOWN: dict[str, tuple[str, str, Literal["-", "--"]]] = {
     "single": ("#7b8794", "o", "-"),
     "single_temperature": ("#000000", "o", "--"),
@@ -55,6 +56,10 @@ _KNOWN: dict[str, tuple[str, str, Literal["-", "--"]]] = {
     "mc_dropout": ("#cc79a7", "v", "-"),
     "deep_ensemble": ("#0072b2", "s", "-"),
     "deep_ensemble_temperature": ("#56b4e9", "s", "--"),
+    "labels_only": ("#7b8794", "o", "-"),
+    "labels_only_temperature": ("#000000", "o", "--"),
+    "peer_ensemble": ("#0072b2", "s", "-"),
+    "peer_ensemble_temperature": ("#56b4e9", "s", "--"),
     "student": ("#d55e00", "D", "-"),
     "student_temperature": ("#e69f00", "D", "--"),
 }
@@ -137,8 +142,8 @@ def method_styles(methods: Sequence[MethodResult]) -> dict[str, MethodStyle]:
         methods: those of the report.
 
     Returns:
-        By method name: fixed for the eight that medkd's bundles evaluate, so that they look alike
-        in all reports; by position for others. Up to ten methods are distinct.
+        By method name: fixed for those that medkd's bundles evaluate, so that they look alike in
+        all reports; by position for others. Up to ten methods of one bundle are distinct.
     """
     styles = {m.name: MethodStyle(*_KNOWN[m.name]) for m in methods if m.name in _KNOWN}
     taken = {style.color for style in styles.values()}

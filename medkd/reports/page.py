@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medkd.reports.comparison_words import chance_statement
-from medkd.reports.comparisons import REFERENCE_METHOD, compare_methods
+from medkd.reports.comparisons import compare_methods, reference_method
 from medkd.reports.cost_table import COST_HEADINGS
 from medkd.reports.page_layout import (
     definitions,
@@ -38,7 +38,7 @@ from medkd.reports.tables import (
     main_scores,
     uncertainty_columns,
 )
-from medkd.reports.volume_grid import in_voxels
+from medkd.reports.volume_grid import in_distance_unit, in_voxels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -99,7 +99,7 @@ def report_page(results: EvaluationResults, figures: Sequence[ReportFigure]) -> 
         kind="evaluation report",
         heading=results.dataset,
         subtitle=_subtitle(results),
-        content="\n".join(part for part in sections if part),
+        content=in_distance_unit("\n".join(part for part in sections if part), results.grid),
         footer="The numbers of this page lie beside it in metrics.json, metrics.csv and cases.csv, "
         "its figures as PNG files.",
     )
@@ -148,7 +148,7 @@ def _missing(results: EvaluationResults) -> str:
 
 def _differences(results: EvaluationResults) -> str:
     comparisons = compare_methods(results)
-    reference = results.method(REFERENCE_METHOD)
+    reference = reference_method(results)
     if not comparisons or reference is None:
         return ""
     return section(
@@ -170,7 +170,8 @@ def _band_words(results: EvaluationResults) -> str:
     words = in_voxels(_REGION_NOTE, is_volume=results.is_volume)
     if results.grid is None:
         return words
-    return f"{words} Here it is {results.grid.band_radius:g} mm wide to either side."
+    grid = results.grid
+    return f"{words} Here it is {grid.band_radius:g} {grid.distance_unit} wide to either side."
 
 
 def _uncertainty(results: EvaluationResults, figures: Sequence[str]) -> str:

@@ -31,6 +31,7 @@ from medkd.reports.tables import (
     main_scores,
     region_columns,
     score_table_column,
+    structure_columns,
     uncertainty_columns,
 )
 from medkd.reports.volume_grid import in_voxels
@@ -52,6 +53,7 @@ __all__ = [
     "difference_table",
     "main_table",
     "region_table",
+    "structure_table",
     "uncertainty_table",
 ]
 
@@ -134,6 +136,18 @@ def class_table(results: EvaluationResults, score: ScoreColumn) -> str:
     styles = method_styles(results.methods)
     titles = "".join(heading(m.title, color=styles[m.name].color) for m in results.methods)
     return table(f"<tr><th>Class</th>{titles}</tr>", rows, css_class="small") if rows else ""
+
+
+def structure_table(results: EvaluationResults) -> str:
+    """The scores of the one structure of volumes, in the main region.
+
+    Args:
+        results: what to show.
+
+    Returns:
+        HTML; empty if there is none.
+    """
+    return _method_table(results, structure_columns(results), css_class="small")
 
 
 def difference_cells(comparisons: Sequence[Comparison], name: str, score: ScoreColumn) -> str:

@@ -1,4 +1,4 @@
-"""The comparisons that were planned: student, ensemble and single network with one another."""
+"""The comparisons that were planned: a student with its teachers or peers and with a baseline."""
 
 from __future__ import annotations
 
@@ -18,11 +18,18 @@ STRUCTURE_METRICS = ("dice", "hd95")
 """Those whose differences are tested for each structure."""
 
 _METRICS = ("dice", "hd95", "ece", "nll")
-_PAIRS = (("student", "deep_ensemble"), ("student", "single"), ("deep_ensemble", "single"))
+_PAIRS = (
+    ("student", "deep_ensemble"),
+    ("student", "single"),
+    ("deep_ensemble", "single"),
+    ("student", "labels_only"),
+    ("peer_ensemble", "labels_only"),
+    ("student", "peer_ensemble"),
+)
 
 
 def planned_pairs(results: EvaluationResults) -> dict[str, tuple[MethodResult, MethodResult]]:
-    """Student against ensemble, student against single network, ensemble against single network.
+    """Student, ensemble and single network, or student, peers and labels only, with one another.
 
     Args:
         results: the methods.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from medkd.reports.case_figure import plot_case
 from medkd.reports.case_scores_figure import plot_case_scores
+from medkd.reports.disagreement_figure import pictures_with_members, plot_disagreement
 from medkd.reports.figure_style import DPI, FIGURE_WIDTH
 from medkd.reports.reliability_figure import plot_reliability
 from medkd.reports.risk_coverage_figure import plot_risk_coverage
@@ -45,6 +46,21 @@ _PICTURE = (
     "one that nobody is warned of."
 )
 
+_CURVES = (
+    "The training loss is what is minimized; losses of networks that are trained on different "
+    "terms cannot be compared with each other. Validation scores can. Losses and NLL that span "
+    "more than a factor of ten have a logarithmic axis."
+)
+_ENTROPY = (
+    " Predictive entropy is that of a network's own predictions of the images it is trained on: "
+    "how much of its doubt the training has left."
+)
+_DISAGREEMENT = (
+    "Disagreement is the mutual information between the prediction and the network that made it: "
+    "zero where all networks say the same, however unsure they are. It needs all of them, while "
+    "the uncertainty beside it is that of one. It has a scale of its own; 1 pixel in 200 lies "
+    "beyond."
+)
 _PLANE = (
     "The plane of each kind with the most errors of the last method, in true proportions and as "
     "radiologists look at them: the patient's right is on the left, what is in front on top or on "
@@ -93,6 +109,7 @@ def draw_figures(results: EvaluationResults) -> list[ReportFigure]:
         *_risk_coverage(results),
         *_training(results),
         *(_picture(results, picture, i + 1) for i, picture in enumerate(results.pictures)),
+        *_disagreement(results),
     ]
 
 
@@ -151,16 +168,15 @@ def _has_pixels(results: EvaluationResults, region: str) -> bool:
 
 
 def _training(results: EvaluationResults) -> list[ReportFigure]:
-    if not curve_names(results.histories):
+    names = curve_names(results.histories)
+    if not names:
         return []
     return [
         ReportFigure(
             file_name="training_curves.png",
             section="training",
             title="Losses, validation scores and learning rate",
-            caption="The training loss is what is minimized; losses of networks that are trained "
-            "on different terms cannot be compared with each other. Validation scores can. "
-            "Losses and NLL that span more than a factor of ten have a logarithmic axis.",
+            caption=_CURVES + (_ENTROPY if "predictive_entropy" in names else ""),
             png=plot_training_curves(results),
         )
     ]
@@ -180,6 +196,20 @@ def _picture(results: EvaluationResults, picture: CasePicture, number: int) -> R
         caption=in_voxels(caption, is_volume=results.is_volume),
         png=plot_case(results, picture),
     )
+
+
+def _disagreement(results: EvaluationResults) -> list[ReportFigure]:
+    if not pictures_with_members(results):
+        return []
+    return [
+        ReportFigure(
+            file_name="disagreement.png",
+            section="pictures",
+            title="Where the networks disagree",
+            caption=in_voxels(_DISAGREEMENT, is_volume=results.is_volume),
+            png=plot_disagreement(results),
+        )
+    ]
 
 
 def _slug(text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from medkd.reports.case_statistics import case_statistics
-from medkd.reports.comparisons import REFERENCE_METHOD, compare_methods
+from medkd.reports.comparisons import compare_methods, reference_method
 from medkd.reports.confidence_interval import bootstrap_interval
 from medkd.reports.method_cost import MethodCost
 from medkd.reports.pair_comparisons import (
@@ -40,15 +40,16 @@ def metrics_json(results: EvaluationResults) -> str:
 
     Returns:
         JSON: ``{"dataset", "split", "num_cases", "shift": {"kind", "strength"} if there is one,
-        "volume": {"spacing": {"lowest", "highest"}, "band_radius"} of volumes, in millimeters,
+        "volume": {"spacing": {"lowest", "highest"}, "band_radius", "distance_unit"} of volumes,
         "methods": {name: {metric: {"mean", "std", "ci95": [low, high]}, ..., "parameters",
         "seconds_per_case": {"mean", "std", "ci95"}, "title", "summary": {metric: value}, "cost":
         {"multiply_adds", "peak_memory_bytes", "training_seconds", "num_passes"}}}, "comparisons":
         {"reference", "methods": {name: {metric: {"difference", "ci95", "num_cases", "p_value",
         "p_value_holm"}}}, "pairs": [{"method", "reference", "metrics": {metric: as above}}]}}``.
-        The pairs are student, deep ensemble and single network with one another, also in every
+        The pairs are those of :func:`medkd.reports.pair_comparisons.planned_pairs`, also in every
         structure (``dice_<class>``). ``null`` stands for what is not a number or not known: the
-        mean of no case, the spread of one, a cost that was not measured.
+        mean of no case, the spread of one, a cost that was not measured, a reference that is
+        missing.
     """
     content: dict[str, Any] = {
         "dataset": results.dataset,
@@ -61,6 +62,7 @@ def metrics_json(results: EvaluationResults) -> str:
         content["volume"] = {
             "spacing": {"lowest": results.grid.lowest, "highest": results.grid.highest},
             "band_radius": results.grid.band_radius,
+            "distance_unit": results.grid.distance_unit,
         }
     content["methods"] = {method.name: _method(results, method) for method in results.methods}
     content["comparisons"] = _comparisons(results)
@@ -179,7 +181,9 @@ def _comparisons(results: EvaluationResults) -> dict[str, Any] | None:
     pairs = _pairs(results)
     if not methods and not pairs:
         return None
-    return {"reference": REFERENCE_METHOD, "methods": methods, "pairs": pairs}
+    reference = reference_method(results)
+    name = None if reference is None else reference.name
+    return {"reference": name, "methods": methods, "pairs": pairs}
 
 
 def _pairs(results: EvaluationResults) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from medkd.reports.comparison_words import chance_statement
 from medkd.reports.page_layout import definitions, folded, note, section
-from medkd.reports.page_tables import class_table
+from medkd.reports.page_tables import class_table, structure_table
 from medkd.reports.pair_comparisons import (
     STRUCTURE_METRICS,
     compare_in_pairs,
@@ -19,11 +19,16 @@ from medkd.reports.score_columns import SCORES, STRUCTURE_SCORES, score_title
 from medkd.reports.volume_grid import in_voxels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from medkd.reports.evaluation_results import EvaluationResults
+    from medkd.reports.score_columns import ScoreColumn
 
 __all__ = ["class_section", "pair_section"]
 
 _BINARY = 2
+# Headings, without a network that was trained on labels alone and with one.
+_PAIRED = {False: "Student, ensemble and single network", True: "Student, peers and labels only"}
 _NO_MISS = "No method missed a structure altogether in any case."
 _MISSES = (
     "A structure that the label has and of which a method found nothing counts with the diagonal "
@@ -32,16 +37,16 @@ _MISSES = (
 
 
 def class_section(results: EvaluationResults) -> str:
-    """A table of every score that classes have of their own.
+    """A table of every score that classes have of their own; of one structure, a row a method.
 
     Args:
         results: what to show.
 
     Returns:
-        HTML; empty with one foreground class only.
+        HTML; empty for pictures with one foreground class only.
     """
     if len(results.class_names) == _BINARY:
-        return note(_missed(results)) if results.grid is not None else ""
+        return "" if results.grid is None else _one_structure(results)
     scores = SCORES if results.grid is None else STRUCTURE_SCORES
     tables = {score: table for score in scores if (table := class_table(results, score))}
     if not tables:
@@ -52,21 +57,19 @@ def class_section(results: EvaluationResults) -> str:
     ]
     if results.grid is None:
         return section("Class by class", *content)
-    meanings = {
-        score.title: in_voxels(score.meaning, is_volume=results.is_volume) for score in tables
-    }
-    words = folded("What the tables mean", definitions(meanings))
-    return section("Structure by structure", *content, note(_missed(results)), words)
+    return section(
+        "Structure by structure", *content, note(_missed(results)), _meanings(results, tables)
+    )
 
 
 def pair_section(results: EvaluationResults) -> str:
-    """Paired tests between student, ensemble and single network, of volumes.
+    """Paired tests of the planned pairs, of volumes.
 
     Args:
         results: what to show.
 
     Returns:
-        HTML; empty for pictures, and where fewer than two of the three are there.
+        HTML; empty for pictures, and where no pair is there.
     """
     pairs, comparisons = planned_pairs(results), compare_in_pairs(results)
     if results.grid is None or not comparisons:
@@ -83,7 +86,21 @@ def pair_section(results: EvaluationResults) -> str:
             num_tests = sum(map(len, found.values()))
             words = chance_statement(found, compared="comparison", num_tests=num_tests)
             content.append(note(words))
-    return section("Student, ensemble and single network", *content)
+    return section(_PAIRED[results.method("labels_only") is not None], *content)
+
+
+def _one_structure(results: EvaluationResults) -> str:
+    heading = f"Overlap and surfaces of the {results.class_names[1]}"
+    measured = [score for score in STRUCTURE_SCORES if score.metric in results.metrics]
+    content = (structure_table(results), note(_missed(results)), _meanings(results, measured))
+    return section(heading, *content)
+
+
+def _meanings(results: EvaluationResults, scores: Iterable[ScoreColumn]) -> str:
+    meanings = {
+        score.title: in_voxels(score.meaning, is_volume=results.is_volume) for score in scores
+    }
+    return folded("What the tables mean", definitions(meanings))
 
 
 def _missed(results: EvaluationResults) -> str:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from medkd.reports.case_statistics import case_statistics, paired_difference
+from medkd.reports.comparisons import reference_method
 from medkd.reports.number_texts import number_text, seconds_text
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["summary_statement"]
 
-_REFERENCES = ("deep_ensemble", "single")
+_REFERENCES = ("deep_ensemble", "single", "labels_only", "peer_ensemble")
 _DIGITS = 4
 _FEW_CASES = 20
 
@@ -21,10 +22,11 @@ _FEW_CASES = 20
 def summary_statement(results: EvaluationResults) -> list[str]:
     """A paragraph for each student: each method whose name begins with ``student``.
 
-    It compares the student with the methods ``deep_ensemble`` and ``single``, as far as they are
-    there: Dice case by case, ECE and NLL, time and parameters. Then it says how far the numbers
-    carry. Better and worse are worded alike. Students with a fitted temperature are left to the
-    tables, for all but their calibration is said already.
+    It compares the student with the methods ``deep_ensemble``, ``single``, ``labels_only`` and
+    ``peer_ensemble``, as far as they are there: Dice case by case, ECE and NLL, and with the first
+    of them time and parameters. Then it says how far the numbers carry. Better and worse are worded
+    alike. Students with a fitted temperature are left to the tables, for all but their calibration
+    is said already.
 
     Args:
         results: what to put into words.
@@ -135,15 +137,15 @@ def _caution(results: EvaluationResults) -> str:
     if num_cases == 1:
         return "This is one case: it says nothing about how scores vary from case to case."
     parts = ["The range below a mean is its 95% bootstrap interval over cases."]
-    student, ensemble = results.method("student"), results.method("deep_ensemble")
-    if student is not None and ensemble is not None:
+    student, reference = results.method("student"), reference_method(results)
+    if student is not None and reference is not None:
         ending = results.regions[results.main_region]
-        paired = paired_difference(student, ensemble, f"dice{ending}").difference
+        paired = paired_difference(student, reference, f"dice{ending}").difference
         if math.isfinite(paired.std):
             difference = number_text(paired.mean, _DIGITS, sign="+")
             parts.append(
                 f"Case by case, the Dice of the {student.title} minus that of the "
-                f"{ensemble.title} is {difference} ± {paired.std:.{_DIGITS}f}."
+                f"{reference.title} is {difference} ± {paired.std:.{_DIGITS}f}."
             )
     if num_cases < _FEW_CASES:
         parts.append(f"With {num_cases} cases, small differences may be chance.")

@@ -13,6 +13,7 @@ from medkd.reports.score_columns import (
     CALIBRATION_SCORES,
     REGION_SCORES,
     SCORES,
+    STRUCTURE_SCORES,
     SUMMARY_SCORES,
     UNCERTAINTY_SCORES,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "region_columns",
     "score_table_column",
     "size_and_time_columns",
+    "structure_columns",
     "uncertainty_columns",
 ]
 
@@ -127,6 +129,18 @@ def uncertainty_columns(results: EvaluationResults) -> list[TableColumn]:
         if any(map(math.isfinite, values)):
             columns.append(_column(score, [[value] for value in values]))
     return columns
+
+
+def structure_columns(results: EvaluationResults) -> list[TableColumn]:
+    """Columns of a structure's scores, of volumes with one structure, which is the whole label.
+
+    Args:
+        results: what to show.
+
+    Returns:
+        A column for each of these scores that some method has.
+    """
+    return _known_columns(results, STRUCTURE_SCORES, results.main_region)
 
 
 def region_columns(results: EvaluationResults, region: str) -> list[TableColumn]:

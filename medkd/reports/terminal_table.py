@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from medkd.reports.tables import main_columns
+from medkd.reports.volume_grid import in_distance_unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ def format_table(results: EvaluationResults) -> str:
     )
     if any(cell.is_best for column in columns for cell in column.cells):
         head += "; * best"
-    return "\n".join([head, "", *aligned])
+    return in_distance_unit("\n".join([head, "", *aligned]), results.grid)
 
 
 def _titled(titles: Sequence[str], table: Sequence[str], room: int) -> list[str]:

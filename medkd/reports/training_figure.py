@@ -24,7 +24,8 @@ __all__ = ["curve_names", "needs_logarithm", "plot_training_curves"]
 
 _COLUMNS = (3, 4)
 _ROW_HEIGHT = 2.75
-_KNOWN_COLORS = {"member": "#0072b2", "student": "#d55e00"}
+_KNOWN_COLORS = {"member": "#0072b2", "labels-only network": "#7b8794", "student": "#d55e00"}
+_ENTROPY = "predictive_entropy"
 _MIN_DECADES = 1.0
 _OTHER_COLORS = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b8794", "#4b3f91")
 
@@ -79,7 +80,7 @@ def curve_names(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> list[
         histories: network name to rows.
 
     Returns:
-        Losses first, then validation scores, the learning rate last.
+        Losses first, then entropy and validation scores, the learning rate last.
     """
     found: dict[str, None] = {}
     for rows in histories.values():
@@ -100,7 +101,9 @@ def needs_logarithm(histories: Mapping[str, Sequence[Mapping[str, float]]], quan
     Returns:
         Whether it is a loss, a loss term or an NLL of positive values over more than a decade.
     """
-    if quantity == "learning_rate" or (quantity.startswith("val_") and "nll" not in quantity):
+    if quantity in ("learning_rate", _ENTROPY):
+        return False
+    if quantity.startswith("val_") and "nll" not in quantity:
         return False
     every = (row.get(quantity, math.nan) for rows in histories.values() for row in rows)
     values = [value for value in every if math.isfinite(value)]
@@ -114,8 +117,10 @@ def _rank(quantity: str) -> int:
     if quantity == "loss":
         return 0
     if quantity == "learning_rate":
-        return 3
-    return 2 if quantity.startswith("val_") else 1
+        return 4
+    if quantity == _ENTROPY:
+        return 2
+    return 3 if quantity.startswith("val_") else 1
 
 
 def _title(quantity: str) -> str:
@@ -123,6 +128,8 @@ def _title(quantity: str) -> str:
         return "training loss"
     if quantity == "learning_rate":
         return "learning rate"
+    if quantity == _ENTROPY:
+        return "predictive entropy (nats)"
     if quantity.startswith("val_"):
         return f"validation {score_title(quantity.removeprefix('val_'))}"
     return f"loss term: {quantity.replace('_', ' ')}"

@@ -10,7 +10,7 @@ from medkd.reports.number_texts import NO_VALUE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["VolumeGrid", "in_voxels"]
+__all__ = ["VolumeGrid", "in_distance_unit", "in_voxels"]
 
 _OF_VOLUMES = {
     "pixel": "voxel",
@@ -25,8 +25,9 @@ class VolumeGrid:
     """Where volumes were scored.
 
     Attributes:
-        spacings: millimeters from voxel to voxel along each axis, by case id.
-        band_radius: half the width of the band round the label's surface, in millimeters.
+        spacings: from voxel to voxel along each axis, by case id.
+        band_radius: half the width of the band round the label's surface.
+        distance_unit: of both, ``"mm"``, or ``"voxels"`` where the files have lost their spacing.
 
     Raises:
         ValueError: if there is no case, or cases differ in their number of axes.
@@ -38,6 +39,7 @@ class VolumeGrid:
 
     spacings: Mapping[str, tuple[float, ...]]
     band_radius: float
+    distance_unit: str = "mm"
 
     def __post_init__(self) -> None:
         if len({len(spacing) for spacing in self.spacings.values()}) != 1:
@@ -63,7 +65,28 @@ class VolumeGrid:
         for low, high in zip(self.lowest, self.highest, strict=True):
             ends = dict.fromkeys((f"{low:.3g}", f"{high:.3g}"))
             sizes.append(NO_VALUE.join(ends))
-        return f"{' × '.join(sizes)} mm"  # noqa: RUF001 - typeset
+        return f"{' × '.join(sizes)} {self.distance_unit}"  # noqa: RUF001 - typeset
+
+
+def in_distance_unit(text: str, grid: VolumeGrid | None) -> str:
+    """A report's own words with the unit that its distances have.
+
+    Args:
+        text: words of the report, which say millimeters.
+        grid: where volumes were scored; ``None`` for pictures.
+
+    Returns:
+        The same words, of voxels where the spacing is lost.
+
+    Example:
+        >>> in_distance_unit("HD95 (mm)", VolumeGrid({"a": (1.0, 1.0)}, 3.0, "voxels"))
+        'HD95 (voxels)'
+    """
+    if grid is None:
+        return text
+    return text.replace("(mm)", f"({grid.distance_unit})").replace(
+        "in millimeters", "in millimeters" if grid.distance_unit == "mm" else "in voxels"
+    )
 
 
 def in_voxels(text: str, *, is_volume: bool) -> str:

@@ -29,7 +29,8 @@ def write_report(results: EvaluationResults, output_dir: str | Path) -> Path:
     The spread is the standard deviation over cases with ``n - 1`` in the denominator. One case has
     none: it is ``null`` in JSON, empty in CSV, and left out on the page. Scores that are NaN are
     left out of mean and spread. Intervals are 95 % bootstrap intervals of the mean over cases; one
-    case has none. Every method is tested against ``deep_ensemble``, case by case.
+    case has none. Every method is tested against ``deep_ensemble`` or, without it, against
+    ``labels_only``, case by case.
 
     Args:
         results: what to report.

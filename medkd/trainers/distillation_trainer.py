@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-from monai.data.meta_tensor import MetaTensor
-from monai.engines.trainer import SupervisedTrainer
-from monai.engines.utils import IterationEvents
-from monai.engines.workflow import Workflow
 from monai.utils.enums import CommonKeys
-from torch import nn
 
 from medkd._checks import check_distillation_weight
+from medkd.trainers.loss_terms_trainer import LossTermsTrainer, over_heads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    import torch
+    from torch import nn
 
 __all__ = ["DistillationTrainer"]
 
-_LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+_SOFT_LABEL = "soft_label"
 
 
-class DistillationTrainer(SupervisedTrainer):
+class DistillationTrainer(LossTermsTrainer):
     r"""Trains a network on labels and on an ensemble's soft labels.
 
     .. math:: L = (1 - w)\, L_{label}(z, y) + w\, L_{distillation}(z, \bar p_T)
@@ -67,62 +65,24 @@ class DistillationTrainer(SupervisedTrainer):
         distillation_loss: nn.Module | None = None,
         distillation_weight: float = 0.5,
         teacher: nn.Module | None = None,
-        soft_label_key: str = "soft_label",
+        soft_label_key: str = _SOFT_LABEL,
         max_grad_norm: float | None = None,
         **kwargs: Any,  # noqa: ANN401 - handed to MONAI's engine
     ) -> None:
         check_distillation_weight(distillation_weight, distillation_loss)
-        if kwargs.get("accumulation_steps", 1) != 1:
-            raise ValueError(
-                "Expected `accumulation_steps` to be 1, for every step of this trainer updates the "
-                f"weights, but got {kwargs['accumulation_steps']}."
-            )
-        for name in sorted({"prepare_batch", "to_kwargs"} & kwargs.keys()):
-            raise ValueError(
-                f"Expected no `{name}`, for this trainer takes a batch apart by its keys, but got "
-                f"{kwargs[name]!r}."
-            )
-        self.label_loss = label_loss
         self.distillation_loss = distillation_loss
         self.distillation_weight = distillation_weight
         self.teacher = teacher
         self.soft_label_key = soft_label_key
-        self.max_grad_norm = max_grad_norm
-        super().__init__(loss_function=label_loss, **{"decollate": False, **kwargs})
+        super().__init__(label_loss=label_loss, max_grad_norm=max_grad_norm, **kwargs)
 
-    def run(self) -> None:
-        """Train; on a GPU with ``amp``, gradients are scaled against underflow."""
-        # MONAI makes the scaler by a name that torch has deprecated, and for CUDA on a CPU, too.
-        kind = self.state.device.type
-        self.scaler = torch.amp.GradScaler(kind, enabled=kind == "cuda") if self.amp else None
-        Workflow.run(self)
+    def _taken(self, batchdata: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        taken = super()._taken(batchdata)
+        if self.distillation_weight > 0:
+            taken[_SOFT_LABEL] = self._soft_label(taken[CommonKeys.IMAGE], batchdata)
+        return taken
 
-    def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, Any]) -> dict[str, Any]:
-        image = self._on_device(batchdata[CommonKeys.IMAGE])
-        label = self._on_device(batchdata[CommonKeys.LABEL])
-        soft_label = self._soft_label(image, batchdata) if self.distillation_weight > 0 else None
-        output: dict[str, Any] = {CommonKeys.IMAGE: image, CommonKeys.LABEL: label}
-        engine.state.output = output
-
-        engine.network.train()
-        engine.optimizer.zero_grad(set_to_none=engine.optim_set_to_none)
-        with torch.autocast(image.device.type, enabled=bool(engine.amp), **engine.amp_kwargs):
-            heads = _heads(engine.inferer(image, engine.network), label)
-            output[CommonKeys.PRED] = heads[0]
-            engine.fire_event(IterationEvents.FORWARD_COMPLETED)
-            terms = self._loss_terms(heads, label, soft_label)
-            output[CommonKeys.LOSS] = self._weighted(terms)
-            engine.fire_event(IterationEvents.LOSS_COMPLETED)
-        self._step(engine, output[CommonKeys.LOSS])
-        engine.fire_event(IterationEvents.MODEL_COMPLETED)
-        return _with_terms(engine.state.output, terms)
-
-    def _on_device(self, tensor: torch.Tensor) -> torch.Tensor:
-        # Plain tensors: MetaTensor's bookkeeping costs more than a small network's operations.
-        plain = tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor
-        return plain.to(self.state.device, non_blocking=self.non_blocking)
-
-    def _soft_label(self, image: torch.Tensor, batchdata: dict[str, Any]) -> torch.Tensor:
+    def _soft_label(self, image: torch.Tensor, batchdata: Mapping[str, Any]) -> torch.Tensor:
         if self.teacher is not None:
             return self.teacher(image)
         if self.soft_label_key not in batchdata:
@@ -133,61 +93,15 @@ class DistillationTrainer(SupervisedTrainer):
         return self._on_device(batchdata[self.soft_label_key])
 
     def _loss_terms(
-        self, heads: Sequence[torch.Tensor], label: torch.Tensor, soft_label: torch.Tensor | None
+        self, heads: Sequence[Sequence[torch.Tensor]], taken: Mapping[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
-        total = 2.0 - 0.5 ** (len(heads) - 1)
-
-        def over_heads(loss: nn.Module, target: torch.Tensor) -> torch.Tensor:
-            return torch.stack(
-                [0.5**i / total * loss(h, target) for i, h in enumerate(heads)]
-            ).sum()
-
-        terms = {"label": over_heads(self.label_loss, label)}
-        if soft_label is not None and self.distillation_loss is not None:
-            terms["distillation"] = over_heads(self.distillation_loss, soft_label)
+        terms = {"label": over_heads(self.label_loss, heads[0], taken[CommonKeys.LABEL])}
+        if self.distillation_loss is not None and _SOFT_LABEL in taken:
+            terms["distillation"] = over_heads(self.distillation_loss, heads[0], taken[_SOFT_LABEL])
         return terms
 
-    def _weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _weighted(self, terms: Mapping[str, torch.Tensor]) -> torch.Tensor:
         if "distillation" not in terms:
             return terms["label"]
         weight = self.distillation_weight
         return (1.0 - weight) * terms["label"] + weight * terms["distillation"]
-
-    def _step(self, engine: SupervisedTrainer, loss: torch.Tensor) -> None:
-        scaler = engine.scaler
-        (loss if scaler is None else scaler.scale(loss)).backward()
-        engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
-        if self.max_grad_norm is not None:
-            if scaler is not None:
-                scaler.unscale_(engine.optimizer)
-            torch.nn.utils.clip_grad_norm_(engine.network.parameters(), self.max_grad_norm)
-        if scaler is None:
-            engine.optimizer.step()
-        else:
-            scaler.step(engine.optimizer)
-            scaler.update()
-
-
-def _with_terms(output: Any, terms: dict[str, torch.Tensor]) -> Any:  # noqa: ANN401 - as the engine's
-    """The engine's output, which decollation may have made a list, with the terms in it.
-
-    They are added last, for decollation would split their dictionary as if it were a batch.
-    """
-    for case in output if isinstance(output, list) else [output]:
-        case["loss_terms"] = {name: term.detach() for name, term in terms.items()}
-    return output
-
-
-def _heads(
-    logits: torch.Tensor | Sequence[torch.Tensor], label: torch.Tensor
-) -> Sequence[torch.Tensor]:
-    """The network's heads, the one of full resolution first, each on the label's grid."""
-    if isinstance(logits, torch.Tensor):
-        stacked = logits.dim() == label.dim() + 1
-        return torch.unbind(logits, dim=1) if stacked else [logits]
-    size = label.shape[2:]
-    mode = _LINEAR[len(size)]
-    return [
-        head if head.shape[2:] == size else nn.functional.interpolate(head, size=size, mode=mode)
-        for head in logits
-    ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from medkd.predictors import Predictor
+    from medkd.workflows.prediction import Prediction
 
 __all__ = ["pictures_of", "ranked_cases"]
 
@@ -53,6 +54,7 @@ def pictures_of(
     transform: Callable[..., Any],
     predictors: Mapping[str, Predictor],
     device: str | torch.device,
+    members: Predictor | None = None,
 ) -> list[CasePicture]:
     """Predict the cases that are shown once more, and lay them out for the eye.
 
@@ -62,6 +64,7 @@ def pictures_of(
         transform: the deterministic transforms.
         predictors: what is shown, by method name.
         device: where to compute.
+        members: whose members' disagreement is shown, too; ``None`` for none.
 
     Returns:
         One picture a ranked case; of a volume three, one a plane, and none where the transforms
@@ -74,14 +77,18 @@ def pictures_of(
         is_volume = case.image.dim() != 4  # (B, C, width, height)
         if is_volume and case.axcodes is None:
             return []
-        shown = {}
+        shown, disagreement = {}, None
         for name, predictor in predictors.items():
-            probs = predict(predictor, case.image).probs
-            maps = probs.max(dim=1).indices[0], entropy(probs)[0, 0]
+            prediction = predict(predictor, case.image)
+            maps = prediction.probs.max(dim=1).indices[0], entropy(prediction.probs)[0, 0]
             pred, unsure = (one.cpu().numpy() for one in maps)
             shown[name] = (pred, unsure) if is_volume else (pred.T, unsure.T)
+            if predictor is members:
+                disagreement = _disagreement(prediction)
+        if members is not None and disagreement is None:
+            disagreement = _disagreement(predict(members, case.image))
         if is_volume:
-            pictures += planes_of(case, title, shown)
+            pictures += planes_of(case, title, shown, disagreement=disagreement)
             continue
         pictures.append(
             CasePicture(
@@ -91,9 +98,16 @@ def pictures_of(
                 label=_upright(case.label[0, 0]),
                 mask=None if case.mask is None else _upright(case.mask[0, 0]),
                 methods=shown,
+                disagreement=None if disagreement is None else disagreement.T,
             )
         )
     return pictures
+
+
+def _disagreement(prediction: Prediction) -> np.ndarray:
+    """Mutual information between prediction and member, ``(*spatial)``, in nats."""
+    difference = entropy(prediction.probs) - prediction.expected_entropy
+    return difference.clamp_min(0.0)[0, 0].cpu().numpy()
 
 
 def _upright(map_: torch.Tensor) -> np.ndarray:

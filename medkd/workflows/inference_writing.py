@@ -16,15 +16,15 @@ __all__ = ["write_inference"]
 # What the network is, and what an image becomes before it sees it.
 _OF_THE_NETWORK = (
     *("spatial_dims", "num_channels", "num_classes", "spacing", "patch_size"),
-    *("channels", "strides", "kernel_size", "network_def", "normalization"),
+    *("channels", "strides", "kernel_size", "network_def", "geometry", "normalization"),
 )
 
 
 def write_inference(*, bundle_root: str | Path, output_dir: str | Path) -> None:
     """Write ``output_dir/inference.json``: the bundle's, as this run's network needs it.
 
-    A run may have overridden spacing, patch size, intensities or the network; whoever segments with
-    it later should not have to know which.
+    A run may have overridden spacing, patch size, windows, intensities or the network; whoever
+    segments with it later should not have to know which.
 
     Args:
         bundle_root: the bundle's folder, which holds ``inference.json``.
@@ -40,6 +40,9 @@ def write_inference(*, bundle_root: str | Path, output_dir: str | Path) -> None:
     inference |= {
         name: config[name] for name in _OF_THE_NETWORK if name in inference and name in config
     }
+    windows = config.get("inferer")
+    if "windows" in inference and isinstance(windows, dict):
+        inference["windows"] |= windows  # what only inference has, such as a progress bar, stays
     inference["run_dir"] = str(output_dir)
     with atomic_write(Path(output_dir) / "inference.json", "w") as file:
         json.dump(inference, file, indent=4)

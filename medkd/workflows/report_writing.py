@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from monai.transforms.compose import Compose
 
-from medkd.ensembles import member_weights_sha256
-from medkd.files import sha256_of
 from medkd.functional import failure_aurc, failure_auroc, rank_correlation
 from medkd.reports import (
     REGION_ENDINGS,
@@ -25,6 +23,7 @@ from medkd.reports import (
 )
 from medkd.workflows.case_pictures import pictures_of
 from medkd.workflows.evaluation import TEMPERATURE_ENDING, evaluate_cases
+from medkd.workflows.network_weights import network_weights
 from medkd.workflows.predictor_table import predictors_by_method
 from medkd.workflows.prepared_case import BAND_RADIUS_MM
 from medkd.workflows.temperature_fitting import read_temperatures
@@ -43,8 +42,10 @@ _TITLES = {
     "single": "single network",
     "test_time_augmentation": "test-time augmentation",
     "mc_dropout": "MC dropout",
+    "labels_only": "labels-only network",
 }
-_SHOWN = ("deep_ensemble", "student")
+_SHOWN = ("deep_ensemble", "labels_only", "student")
+_WITH_MEMBERS = ("deep_ensemble", "peer_ensemble")
 _log = logging.getLogger(__name__)
 
 
@@ -57,15 +58,18 @@ def evaluate_run(
     predictors: Mapping[str, Any],
     temperatures_file: str | Path,
     failure_dice: float,
-    members_dir: str | Path,
-    num_members: int,
-    dropout_dir: str | Path,
     model_file: str | Path,
     training_dir: str | Path,
     transforms: Sequence[Any],
     device: str | torch.device,
     report_dir: str | Path,
     settings: Mapping[str, Any],
+    members_dir: str | Path | None = None,
+    num_members: int = 0,
+    dropout_dir: str | Path | None = None,
+    labels_only_dir: str | Path | None = None,
+    peers_dir: str | Path | None = None,
+    distance_unit: str = "mm",
     shift: tuple[str, int] | None = None,
 ) -> None:
     """Evaluate every predictor on a split, write the report, print the table.
@@ -80,22 +84,31 @@ def evaluate_run(
         predictors: the bundle's predictors by name.
         temperatures_file: those that were fitted on the validation split.
         failure_dice: a case with a lower Dice counts as failed, in ``[0, 1]``.
-        members_dir: the folder of the trained members.
-        num_members: how many of them.
-        dropout_dir: the members' folder of the network with dropout.
         model_file: the student's weights.
         training_dir: where the student's training curves lie.
         transforms: the deterministic transforms.
         device: where to compute.
         report_dir: where the report goes.
         settings: what to say of the run in the report's header.
+        members_dir: the folder of the trained members; ``None`` for a run without an ensemble.
+        num_members: how many of them.
+        dropout_dir: the members' folder of the network with dropout, if there is one.
+        labels_only_dir: the members' folder of the network on labels alone, if there is one.
+        peers_dir: the folder with the weights of the student's peers, if it has some.
+        distance_unit: of the volumes' spacing, as their manifest says.
         shift: what the images were degraded by, and how much; ``None`` if they are as they were.
 
     Raises:
         FileNotFoundError: if a member or the student is not trained.
         ValueError: if weights do not fit their network, or a case cannot be used.
     """
-    weights = [*member_weights_sha256(members_dir, num_members), sha256_of(model_file)]
+    weights = network_weights(
+        model_file=model_file,
+        members_dir=members_dir,
+        num_members=num_members,
+        labels_only_dir=labels_only_dir,
+        peers_dir=peers_dir,
+    )
     methods = predictors_by_method(predictors)
     transform = Compose(list(transforms))
     name = dataset if shift is None else f"{dataset} {shift[0]} {shift[1]}"
@@ -109,7 +122,13 @@ def evaluate_run(
         with_cost=shift is None,  # worse images cost the same
         description=f"evaluation on {name}",
     )
-    histories = read_histories(members_dir, num_members, training_dir, dropout_dir)
+    histories = read_histories(
+        training_dir,
+        members_dir=members_dir,
+        num_members=num_members,
+        dropout_dir=dropout_dir,
+        labels_only_dir=labels_only_dir,
+    )
     results = EvaluationResults(
         dataset=name,
         split=split,
@@ -124,7 +143,7 @@ def evaluate_run(
         if shift is None
         else (),
         regions=_regions(scored),
-        grid=_grid(scored),
+        grid=_grid(scored, distance_unit),
         shift=shift,
     )
     page = write_report(results, report_dir)
@@ -137,9 +156,9 @@ def _regions(scored: Mapping[str, MethodScores]) -> dict[str, str]:
     return next(dict(r) for r in (REGION_ENDINGS, WHOLE_IMAGE_ENDINGS) if known.keys() == r.keys())
 
 
-def _grid(scored: Mapping[str, MethodScores]) -> VolumeGrid | None:
+def _grid(scored: Mapping[str, MethodScores], distance_unit: str) -> VolumeGrid | None:
     spacings = next(iter(scored.values())).spacings
-    return VolumeGrid(spacings, BAND_RADIUS_MM) if spacings else None
+    return VolumeGrid(spacings, BAND_RADIUS_MM, distance_unit) if spacings else None
 
 
 def _result(
@@ -206,4 +225,5 @@ def _pictures(
         shown = {name: methods[name][0]}
     ranking = scored[list(shown)[-1]]
     dice = {case_id: row["dice"] for case_id, row in ranking.scores.items()}
-    return pictures_of(cases, dice, predictors=shown, **kwargs)
+    members = next((methods[name][0] for name in _WITH_MEMBERS if name in methods), None)
+    return pictures_of(cases, dice, predictors=shown, members=members, **kwargs)

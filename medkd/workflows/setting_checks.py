@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,12 +19,15 @@ __all__ = ["check_settings"]
 
 def check_settings(
     *,
-    num_members: int,
-    dropout: float,
-    distillation_weight: float,
-    distillation_loss: nn.Module | None,
     cases: Sequence[Sequence[Mapping[str, Any]]],
     device: str | torch.device,
+    num_members: int = 1,
+    dropout: float = 0.0,
+    distillation_weight: float = 0.0,
+    distillation_loss: nn.Module | None = None,
+    mutual_weight: float = 0.0,
+    mutual_loss: nn.Module | None = None,
+    ramp_up_epochs: float = 0.0,
 ) -> None:
     """Refuse settings and data that the last stage would stumble over after the first has run.
 
@@ -31,12 +35,15 @@ def check_settings(
     at, and the cases of every split are listed, so each of their files is there.
 
     Args:
+        cases: of the splits that the run will read, none of them empty.
+        device: one that torch can use on this machine.
         num_members: at least one.
         dropout: of the network that is sampled, in ``[0, 1)``.
         distillation_weight: in ``[0, 1]``.
         distillation_loss: needed if the weight is above zero.
-        cases: of the splits that the run will read, none of them empty.
-        device: one that torch can use on this machine.
+        mutual_weight: finite, zero or more.
+        mutual_loss: needed if the weight is above zero.
+        ramp_up_epochs: finite, zero or more.
 
     Raises:
         ValueError: if a number is out of its range, the loss is missing, or the device is absent.
@@ -45,6 +52,14 @@ def check_settings(
     if not 0.0 <= dropout < 1.0:
         raise ValueError(f"Expected `dropout` to be at least 0 and below 1, but got {dropout}.")
     check_distillation_weight(distillation_weight, distillation_loss)
+    for name, value in (("mutual_weight", mutual_weight), ("ramp_up_epochs", ramp_up_epochs)):
+        if not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"Expected `{name}` to be finite and zero or more, but got {value}.")
+    if mutual_weight > 0 and mutual_loss is None:
+        raise ValueError(
+            "Expected `mutual_loss` when `mutual_weight` is above zero, but got None with a weight "
+            f"of {mutual_weight}."
+        )
     if not all(cases):
         raise ValueError("Expected every split that is read to have a case, but got an empty one.")
     _check_device(device)

@@ -33,11 +33,11 @@ def structure_scores(
         class_names: by class index, the background first.
 
     Returns:
-        ``dice``, ``jaccard`` and ``mcc``; where the spacing is known, ``hd95`` and ``asd`` in millimeters,
-        ``volume_error``, and ``missed``, the share of structures of which nothing was found. Each
-        is the mean over the classes that the label has, NaN if it has none. With two foreground
-        classes or more all but ``mcc`` come for each of them, too: ``dice_<class>``; NaN where the
-        label does not have the class.
+        ``dice``, ``jaccard`` and ``mcc``; where the spacing is known, ``hd95`` and ``asd`` in
+        millimeters, ``volume_error``, and ``missed``, the share of structures of which nothing was
+        found. Each is the mean over the classes that the label has, NaN if it has none. With two
+        foreground classes or more all but ``mcc`` come for each of them, too: ``dice_<class>``; NaN
+        where the label does not have the class.
     """
     num_classes = len(class_names)
     counts = confusion_counts(pred_label, case.label, num_classes=num_classes, mask=case.mask)

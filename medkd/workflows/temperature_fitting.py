@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from monai.transforms.compose import Compose
 from tqdm import tqdm
 
-from medkd.ensembles import member_weights_sha256
-from medkd.files import atomic_write, sha256_of
+from medkd.files import atomic_write
 from medkd.functional import fit_temperature
+from medkd.workflows.network_weights import network_weights
 from medkd.workflows.prediction import predict
 from medkd.workflows.predictor_table import predictors_by_method
 from medkd.workflows.prepared_case import prepare_case
@@ -34,12 +34,14 @@ def fit_temperatures(
     file: str | Path,
     predictors: Mapping[str, Any],
     names: Sequence[str],
-    members_dir: str | Path,
-    num_members: int,
     model_file: str | Path,
     cases: Sequence[Mapping[str, Any]],
     transforms: Sequence[Any],
     device: str | torch.device,
+    members_dir: str | Path | None = None,
+    num_members: int = 0,
+    labels_only_dir: str | Path | None = None,
+    peers_dir: str | Path | None = None,
 ) -> None:
     """Fit the temperatures that are missing, on the validation split, and write them to a file.
 
@@ -47,12 +49,14 @@ def fit_temperatures(
         file: where they go, as JSON.
         predictors: the bundle's predictors by name.
         names: those of them that are shown with a temperature, too.
-        members_dir: the folder of the trained members.
-        num_members: how many of them.
         model_file: the student's weights. Temperatures of other networks are fitted anew.
         cases: the validation cases, ``case_id`` and files; never the test split.
         transforms: the deterministic transforms.
         device: where to compute.
+        members_dir: the folder of the trained members; ``None`` for a run without an ensemble.
+        num_members: how many of them.
+        labels_only_dir: the members' folder of the network on labels alone, if there is one.
+        peers_dir: the folder with the weights of the student's peers, if it has some.
 
     Raises:
         ValueError: if a name is none of the predictors'.
@@ -60,7 +64,13 @@ def fit_temperatures(
     path = Path(file)
     methods = predictors_by_method(predictors)
     _check_names(names, methods)
-    weights = [*member_weights_sha256(members_dir, num_members), sha256_of(model_file)]
+    weights = network_weights(
+        model_file=model_file,
+        members_dir=members_dir,
+        num_members=num_members,
+        labels_only_dir=labels_only_dir,
+        peers_dir=peers_dir,
+    )
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if known.get("weights") == weights and set(names) <= set(known["temperatures"]):
         _log.info("All temperatures are there: %s.", path)

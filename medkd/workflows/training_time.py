@@ -15,25 +15,37 @@ __all__ = ["read_histories", "training_seconds"]
 
 _STUDENT = "student"
 _DROPOUT = "dropout network"
+_LABELS_ONLY = "labels-only network"
 
 
 def read_histories(
-    members_dir: str | Path, num_members: int, training_dir: str | Path, dropout_dir: str | Path
+    training_dir: str | Path,
+    *,
+    members_dir: str | Path | None = None,
+    num_members: int = 0,
+    dropout_dir: str | Path | None = None,
+    labels_only_dir: str | Path | None = None,
 ) -> dict[str, list[dict[str, float]]]:
     """The training curves that are there.
 
     Args:
-        members_dir: the folder of all members.
-        num_members: how many of them.
         training_dir: of the student.
+        members_dir: the folder of all members; ``None`` for a run without an ensemble.
+        num_members: how many of them.
         dropout_dir: the members' folder of the network with dropout.
+        labels_only_dir: the members' folder of the network on labels alone.
 
     Returns:
         Network name to its rows.
     """
-    files = {f"member {m}": member_dir(members_dir, m) / "history.csv" for m in range(num_members)}
-    files[_DROPOUT] = member_dir(dropout_dir, 0) / "history.csv"
-    files[_STUDENT] = Path(training_dir) / "history.csv"
+    folders = {}
+    if members_dir is not None:
+        folders = {f"member {m}": member_dir(members_dir, m) for m in range(num_members)}
+    for name, directory in ((_DROPOUT, dropout_dir), (_LABELS_ONLY, labels_only_dir)):
+        if directory is not None:
+            folders[name] = member_dir(directory, 0)
+    folders[_STUDENT] = Path(training_dir)
+    files = {name: folder / "history.csv" for name, folder in folders.items()}
     return {name: read_history(file) for name, file in files.items() if file.is_file()}
 
 
@@ -42,7 +54,8 @@ def training_seconds(
 ) -> float | None:
     """Seconds of all the training that a method needs.
 
-    A student needs its ensemble first; test-time augmentation needs one member.
+    A student needs its ensemble first; test-time augmentation needs one member. Peers are trained
+    with the student, in the same time.
 
     Args:
         method: the method's name.
@@ -52,12 +65,15 @@ def training_seconds(
         The sum over the networks; ``None`` if one left no times.
     """
     members = [name for name in histories if name.startswith("member ")]
-    if method == "deep_ensemble":
-        return _total(members, histories)
-    if method == "student":
-        return _total([*members, _STUDENT], histories)
-    if method == "mc_dropout":
-        return _total([_DROPOUT], histories)
+    needed = {
+        "deep_ensemble": members,
+        "student": [*members, _STUDENT],
+        "peer_ensemble": [_STUDENT],
+        "mc_dropout": [_DROPOUT],
+        "labels_only": [_LABELS_ONLY],
+    }
+    if method in needed:
+        return _total(needed[method], histories)
     total = _total(members, histories)
     return None if total is None else total / len(members)
 

@@ -28,7 +28,11 @@ _WINDOW = (0.5, 99.5)
 
 
 def planes_of(
-    case: PreparedCase, title: str, methods: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    case: PreparedCase,
+    title: str,
+    methods: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    *,
+    disagreement: np.ndarray | None = None,
 ) -> list[CasePicture]:
     """Axial, coronal and sagittal plane of a case, each where there is most to see.
 
@@ -40,6 +44,7 @@ def planes_of(
         case: a volume with its geometry.
         title: why it is shown.
         methods: method name to its prediction, class indices ``(X, Y, Z)``, and its uncertainty.
+        disagreement: of the members of a method, ``(X, Y, Z)``; ``None`` if there is none to show.
 
     Returns:
         Three pictures.
@@ -56,6 +61,7 @@ def planes_of(
 
     image, label = (upright(one[0, 0].cpu().numpy()) for one in (case.image, case.label))
     mask = None if case.mask is None else upright(case.mask[0, 0].cpu().numpy())
+    apart = None if disagreement is None else upright(disagreement)
     maps = {name: (upright(pred), upright(unsure)) for name, (pred, unsure) in methods.items()}
     interest = _interest(label, mask, [pred for pred, _ in maps.values()])
     spacing = dict(zip(turn[:, 0].astype(int), case.spacing, strict=True))
@@ -79,6 +85,7 @@ def planes_of(
                 label=label.take(place, across).T,
                 mask=None if mask is None else mask.take(place, across).T,
                 methods=cut,
+                disagreement=None if apart is None else apart.take(place, across).T,
                 plane=plane,
                 pixel_aspect=spacing[down] / spacing[right],
                 sides=sides,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,17 @@ def test_a_faulty_manifest_is_one_sentence(photos, capsys):
     manifest.write_text(manifest.read_text().replace('"patient": "4"', '"patient": "1"'))
     assert check(folder, manifest) == 1
     assert "Expected every patient in one split, but got patient '1' in" in capsys.readouterr().err
+
+
+def test_says_how_many_are_unlabeled(photos, capsys):
+    folder, manifest = photos
+    content = json.loads(manifest.read_text())
+    for case in content["cases"][:2]:
+        del case["label"]
+    manifest.write_text(json.dumps(content))
+    assert check(folder, manifest) == 0
+    out = capsys.readouterr().out
+    assert "8 cases of 4 patients (train 4, validation 2, test 2), 2 unlabeled\n" in out
 
 
 def test_a_missing_folder_is_one_sentence(photos, capsys):

@@ -83,6 +83,23 @@ def test_recognizes_a_folder_of_volumes(scans, monkeypatch, capsys):
     assert "scans.json exists: --overwrite?" in capsys.readouterr().err
 
 
+def test_keeps_unlabeled_images_where_it_is_told(scans, tmp_path, capsys):
+    for frame in ("frame1", "frame12"):
+        (scans / "labels" / f"patient2_{frame}_gt.nii.gz").unlink()
+    output = str(tmp_path / "made.json")
+    assert main(["data", "manifest", str(scans), "--output", output, "--unlabeled"]) == 0
+    assert "12 cases of 6 patients (train 8, validation 2, test 2), 2 unlabeled" in (
+        capsys.readouterr().out
+    )
+    train = read_manifest(output).split_cases("train")
+    assert [case.case_id for case in train if not case.is_labeled] == [
+        *("patient2_frame1", "patient2_frame12")
+    ]
+    assert main(["data", "check", output, "--dataset_dir", str(scans)]) == 0
+    assert main(["data", "manifest", str(scans), "--output", output, "--overwrite"]) == 0
+    assert "10 cases of 5 patients" in capsys.readouterr().out
+
+
 def test_names_the_regex_that_may_be_right(photos, tmp_path, capsys):
     assert make(photos[0], tmp_path / "made.json") == 0
     assert r"Names suggest --patient '(\d+)[LR](?![A-Za-z])'." in capsys.readouterr().err

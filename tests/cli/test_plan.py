@@ -46,6 +46,20 @@ def test_plans_for_a_folder_and_for_its_manifest(scans, tmp_path, capsys):
     assert json.loads((bundle / "train.json").read_text())["distillation_weight"] == 1.0
 
 
+def test_plans_for_images_without_a_label(scans, tmp_path, capsys):
+    for case in (1, 3):
+        (scans / "labelsTr" / f"c{case}.nii.gz").unlink()
+    bundle = tmp_path / "bundle"
+    arguments = ["plan", str(scans), "--output", str(bundle), "--method", "dmd"]
+    assert main(arguments) == 0
+    assert "2 of them have no label." in (bundle / "README.md").read_text()
+    manifest = str(bundle / "manifest.json")
+    capsys.readouterr()
+    again = ["plan", manifest, "--dataset_dir", str(scans), "--output", str(tmp_path / "again")]
+    assert main(again) == 1
+    assert "2 of 3 have none: the method dmd learns from such" in capsys.readouterr().err
+
+
 def test_says_how_much_memory_is_needed(scans, tmp_path, capsys):
     arguments = ["plan", str(scans), "--output", str(tmp_path / "bundle"), "--memory", "0.0001"]
     assert main(arguments) == 1

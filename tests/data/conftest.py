@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import nibabel
 import numpy as np
 import pytest
@@ -134,3 +135,50 @@ def hippocampus_dir(real_data):
 @pytest.fixture(scope="session")
 def brains_dir(real_data):
     return real_data("brain_t1")
+
+
+@pytest.fixture(scope="session")
+def ssl4mis_dir(real_data):
+    return real_data("acdc_ssl4mis")
+
+
+@pytest.fixture(scope="session")
+def save_h5():
+    """Write an h5 file with ``image`` and ``label``, or whichever parts are given."""
+
+    def save(path, **parts):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(path, "w") as file:
+            for name, array in parts.items():
+                file.create_dataset(name, data=array, compression="gzip")
+        return path
+
+    return save
+
+
+HEART = (3, 5, 4)  # slices, rows, columns
+
+
+@pytest.fixture
+def hearts(tmp_path, save_h5):
+    """Five patients as SSL4MIS has ACDC: slices of four to train on, a volume to measure on."""
+    folder = tmp_path / "ACDC"
+    generator = np.random.default_rng(0)
+    volumes = {}
+    for patient in (7, 3, 9, 5, 1):
+        name = f"patient{patient:03d}_frame01"
+        image = generator.random(HEART, dtype=np.float32)
+        label = np.zeros(HEART, dtype=np.uint8)
+        label[1, 1:4, 1:3], label[1, 2, 1], label[2, 2, 2] = 1, 2, 3
+        volumes[name] = image, label
+        if patient == 1:
+            save_h5(folder / "data" / f"{name}.h5", image=image, label=label)
+            continue
+        for number, (plane, classes) in enumerate(zip(image, label, strict=True), start=1):
+            path = folder / "data" / "slices" / f"{name}_slice_{number}.h5"
+            save_h5(path, image=plane, label=classes)
+    # The field's lists name slices in no order.
+    slices = [f"{name}_slice_{number}" for name in volumes for number in (2, 3, 1)]
+    (folder / "train_slices.list").write_text("".join(f"{s}\n" for s in slices if "001" not in s))
+    (folder / "val.list").write_text("patient001_frame01\n")
+    return folder, volumes

@@ -34,6 +34,15 @@ def test_yields_every_case_in_order(eyes):
     assert [case.case_id for case, _ in checked] == ["1L", "1R", "2L", "3L"]
 
 
+def test_of_an_unlabeled_case_the_image_is_checked(eyes, manifest_content):
+    folder, _ = eyes
+    del manifest_content["cases"][0]["label"]
+    (folder / "labels" / "1L_hand.png").unlink()
+    assert findings(folder, parse_manifest(manifest_content)) == []
+    (folder / "images" / "1L.png").write_bytes(b"\x89PNG")
+    assert "1L.png to be a whole image" in the_one(folder, parse_manifest(manifest_content)).message
+
+
 class TestErrors:
     def test_missing_file(self, eyes):
         folder, manifest = eyes
@@ -90,6 +99,13 @@ class TestErrors:
         manifest_content["cases"][0]["image"] = "images/1L.tif"
         finding = the_one(folder, parse_manifest(manifest_content))
         assert "finite values, but got 1 NaN" in finding.message
+
+    @pytest.mark.parametrize(("position", "split"), [(2, "validation"), (3, "test")])
+    def test_nothing_to_measure_on(self, eyes, manifest_content, position, split):
+        del manifest_content["cases"][position]["label"]
+        finding = the_one(eyes[0], parse_manifest(manifest_content))
+        assert finding.severity == "error"
+        assert finding.message == f"The case has no label, which {split} needs."
 
     def test_an_empty_mask(self, eyes):
         folder, manifest = eyes

@@ -29,6 +29,26 @@ def test_lists_the_channels_of_a_volume(volumes):
     assert cases[0]["label"] == str(folder / "labelsTr" / "a.nii.gz")
 
 
+def test_unlabeled_cases_come_where_they_are_asked_for(eyes, manifest_content, write_json):
+    folder, _ = eyes
+    del manifest_content["cases"][1]["label"]
+    manifest = write_json(manifest_content)
+    (folder / "labels" / "1R_hand.png").unlink()
+    labeled, unlabeled = load_cases(manifest, folder, split="train", unlabeled=True)
+    assert sorted(labeled) == ["case_id", "image", "label", "mask", "patient"]
+    assert sorted(unlabeled) == ["case_id", "image", "mask", "patient"]
+    for asked in (False, True):
+        assert len(load_cases(manifest, folder, split="test", unlabeled=asked)) == 1
+
+
+def test_rejects_unlabeled_cases_where_they_are_not(eyes, manifest_content, write_json):
+    folder, _ = eyes
+    del manifest_content["cases"][1]["label"]
+    message = r"split 'train' of .* label, but 1 of 2 have none, .* '1R'; only bundles/dmd"
+    with pytest.raises(ValueError, match=message):
+        load_cases(write_json(manifest_content), folder, split="train")
+
+
 def test_rejects_a_missing_channel(volumes):
     folder, write = volumes
     manifest = write(channels=2)

@@ -47,6 +47,18 @@ def test_understands_glob_patterns(touch, image, label, case_id):
     assert case["case_id"] == case_id
 
 
+def test_an_image_may_have_no_label_where_it_is_asked_for(touch):
+    folder = touch("i/1.jpg", "i/2.jpg", "l/2.png")
+    patterns = FilePatterns("i/*.jpg", "l/*.png")
+    assert find_cases(folder, patterns, unlabeled=True) == [
+        {"case_id": "1", "image": "i/1.jpg"},
+        {"case_id": "2", "image": "i/2.jpg", "label": "l/2.png"},
+    ]
+    touch("l/3.png")
+    with pytest.raises(ValueError, match=r"a image for every label, .* l/3\.png"):
+        find_cases(folder, patterns, unlabeled=True)
+
+
 def test_a_pairing_finds_the_id_where_names_differ(touch):
     folder = touch("photo_7.jpg", "drawn/vessels-7-final.png")
     patterns = FilePatterns("*.jpg", "drawn/*.png", pairing=r"[_-](?P<id>\d+)")

@@ -97,6 +97,35 @@ def test_plain_folders(touch, images, labels, ending, suffix):
     assert layout.left_out == f"Left out: 1 images of no label ({images}/p11{suffix})."
 
 
+def test_images_without_a_label_are_kept_where_they_are_asked_for(touch):
+    folder = touch(
+        *("imagesTr/a_2_0000.nii", "imagesTr/a_2_0001.nii", "labelsTr/a_2.nii"),
+        *("imagesTr/a_10_0000.nii", "imagesTr/a_10_0001.nii"),
+        *("imagesTs/a_9_0000.nii", "imagesTs/a_9_0001.nii"),
+    )
+    layout = recognize_folder(folder, unlabeled=True)
+    assert layout.description == "nnU-Net, 2 channels: imagesTr, labelsTr"
+    assert [case["case_id"] for case in layout.cases] == ["a_2", "a_9", "a_10"]
+    assert ["label" in case for case in layout.cases] == [True, False, False]
+    assert layout.cases[1]["image"] == ["imagesTs/a_9_0000.nii", "imagesTs/a_9_0001.nii"]
+    assert layout.left_out == ""
+    assert len(recognize_folder(folder).cases) == 1
+
+
+def test_a_labeled_test_set_is_not_trained_on(touch):
+    names = [f"{part}/{name}.nii" for part, name in (("imagesTr", "a"), ("labelsTr", "a"))]
+    folder = touch(*names, "imagesTs/b.nii", "labelsTs/b.nii", "imagesVal/c.nii")
+    layout = recognize_folder(folder, unlabeled=True)
+    assert [case["case_id"] for case in layout.cases] == ["a", "c"]
+    assert layout.left_out == "Left out: imagesTs."
+
+
+def test_rejects_an_unlabeled_image_of_a_name_there_is(touch):
+    folder = touch("imagesTr/a.nii", "labelsTr/a.nii", "imagesTs/a.nii")
+    with pytest.raises(ValueError, match=r"one file of each name, but got .*Tr/a\.nii and a\.nii"):
+        recognize_folder(folder, unlabeled=True)
+
+
 def test_images_with_an_ending_of_their_own(touch):
     layout = recognize_folder(touch("images/1_image.nii", "labels/1_label.nii"))
     assert cases_of(layout) == [("1", "images/1_image.nii", "labels/1_label.nii")]

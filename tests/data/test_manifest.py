@@ -42,6 +42,18 @@ class TestReadManifest:
         manifest_content["label_values"] = {"0": 0, "1": 1, "255": 1}
         assert parse_manifest(manifest_content).label_values == {0: 0, 1: 1, 255: 1}
 
+    def test_a_case_without_a_label_is_unlabeled(self, manifest_content):
+        for case in manifest_content["cases"][:2]:
+            del case["label"]
+        manifest = parse_manifest(manifest_content)
+        assert [case.is_labeled for case in manifest.cases] == [False, False, True, True]
+        assert list(manifest.cases[0].files) == ["image", "mask"]
+
+    def test_all_cases_may_be_unlabeled(self, manifest_content):
+        for case in manifest_content["cases"]:
+            del case["label"]
+        assert not any(case.is_labeled for case in parse_manifest(manifest_content).cases)
+
     def test_reads_checksums(self, manifest_content):
         manifest_content["files"] = {"images/1L.png": {"sha256": "A" * 64}}
         assert parse_manifest(manifest_content).checksums == {"images/1L.png": "a" * 64}
@@ -142,6 +154,24 @@ def test_rejects(manifest_content, path, value, message):
         parse_manifest(manifest_content)
 
 
+def test_rejects_a_second_label_without_a_first(manifest_content):
+    manifest_content["cases"][0]["label_2nd"] = manifest_content["cases"][0].pop("label")
+    with pytest.raises(ValueError, match="a `label` beside the `label_2nd` of case '1L'"):
+        parse_manifest(manifest_content)
+
+
+def test_rejects_a_misspelt_label(manifest_content):
+    manifest_content["cases"][0]["labels"] = manifest_content["cases"][0].pop("label")
+    with pytest.raises(ValueError, match=r"got 'labels' \(did you mean 'label'\?\)"):
+        parse_manifest(manifest_content)
+
+
+def test_rejects_a_case_without_an_image(manifest_content):
+    del manifest_content["cases"][0]["image"]
+    with pytest.raises(ValueError, match="key 'image' in case '1L', but it is missing"):
+        parse_manifest(manifest_content)
+
+
 def test_rejects_a_patient_in_two_splits(manifest_content):
     manifest_content["splits"] = {"train": ["1L", "2L"], "test": ["1R", "3L"]}
     with pytest.raises(ValueError, match=r"patient '1' in 'train' \('1L'\) and in 'test' \('1R'\)"):
@@ -213,4 +243,14 @@ class TestVolumes:
     def test_rejects_other_dims(self, manifest_content, dims):
         manifest_content["spatial_dims"] = dims
         with pytest.raises(ValueError, match="`spatial_dims` to be 2 or 3"):
+            parse_manifest(manifest_content)
+
+    def test_distances_are_in_mm_unless_it_says_otherwise(self, manifest_content):
+        assert parse_manifest(manifest_content).distance_unit == "mm"
+        manifest_content["distance_unit"] = "voxels"
+        assert parse_manifest(manifest_content).distance_unit == "voxels"
+
+    def test_rejects_other_units(self, manifest_content):
+        manifest_content["distance_unit"] = "cm"
+        with pytest.raises(ValueError, match="to be 'mm' or 'voxels', but got 'cm'"):
             parse_manifest(manifest_content)

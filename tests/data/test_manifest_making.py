@@ -165,6 +165,37 @@ class TestOfVolumes:
         ]
         assert "(recognized)" in manifest.changes
 
+    def test_unlabeled_images_are_trained_on_alone(self, folder, save_volume):
+        for name in ("imagesTr/e_0000", "imagesTs/f_0000"):
+            save_volume(folder / f"{name}.nii.gz", np.ones((3, 4, 5), dtype=np.int16))
+        without = make_manifest(folder)
+        manifest = make_manifest(folder, unlabeled=True)
+        assert "Left out: 1 images of no label (imagesTr/e" in without.changes
+        assert "2 images without a label are for training." in manifest.changes
+        assert [case.case_id for case in manifest.cases if not case.is_labeled] == ["e", "f"]
+        train = without.splits["train"]
+        assert manifest.splits == without.splits | {"train": (*train, "e", "f")}
+
+    def test_unlabeled_images_of_patients_measured_on_are_left_out(self, folder, save_volume):
+        for part, ending in (("imagesTr", "_0000"), ("labelsTr", "")):
+            for number, name in enumerate("abcd"):
+                path = folder / part / f"{name}{ending}.nii.gz"
+                path.rename(path.with_name(f"patient{number}_1{ending}.nii.gz"))
+        for number in (0, 1, 2, 3, 7):
+            path = folder / "imagesTs" / f"patient{number}_2_0000.nii.gz"
+            save_volume(path, np.ones((3, 4, 5), dtype=np.int16))
+        manifest = make_manifest(folder, unlabeled=True)
+        train = {case.patient for case in manifest.split_cases("train")}
+        unlabeled = [case for case in manifest.cases if not case.is_labeled]
+        assert {case.patient for case in unlabeled} == train
+        assert "patient7" in train
+        assert len(train) == 3  # two of the four patients are measured on
+        assert "3 images without a label are for training. 2 images without" in manifest.changes
+        assert "left out: their patients are measured on." in manifest.changes
+
+    def test_unlabeled_is_no_fault_where_there_is_none(self, folder):
+        assert make_manifest(folder, unlabeled=True) == make_manifest(folder)
+
     def test_four_axes_are_channels_where_they_are_named(self, folder):
         for path in (folder / "imagesTr").iterdir():
             image = nibabel.load(path)
@@ -218,6 +249,12 @@ class TestWriteManifest:
         manifest = parse_manifest(manifest_content)
         write_manifest(manifest, tmp_path / "new" / "eyes.json")
         assert read_manifest(tmp_path / "new" / "eyes.json") == manifest
+
+    def test_reads_back_unlabeled_cases(self, manifest_content, tmp_path):
+        del manifest_content["cases"][1]["label"]
+        manifest = parse_manifest(manifest_content)
+        write_manifest(manifest, tmp_path / "eyes.json")
+        assert read_manifest(tmp_path / "eyes.json") == manifest
 
     def test_has_one_line_a_case(self, manifest_content, tmp_path):
         write_manifest(parse_manifest(manifest_content), tmp_path / "eyes.json")

@@ -8,6 +8,7 @@ from medkd.data import load_cases, read_manifest, split_patients
 
 SIZES = {
     "acdc": {"train": 140, "validation": 20, "test": 40},
+    "acdc_ssl4mis": {"train": 76, "validation": 4, "test": 20},
     "chase_db1": {"train": 14, "validation": 2, "test": 4},
     "drive": {"train": 17, "validation": 3, "test": 20},
     "fives": {"train": 540, "validation": 60, "test": 200},
@@ -32,6 +33,7 @@ BRAIN = (
 )
 VOLUMES = {
     "acdc": ("right_ventricle", "myocardium", "left_ventricle"),
+    "acdc_ssl4mis": ("right_ventricle", "myocardium", "left_ventricle"),
     "miccai_2012": BRAIN,
     "miccai_2012_brains": BRAIN,
     "msd_heart": ("left_atrium",),

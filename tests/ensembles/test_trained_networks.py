@@ -10,6 +10,7 @@ from medkd.ensembles import (
     count_members,
     load_members,
     load_network,
+    load_peers,
     load_teacher,
     member_dir,
     member_weights_sha256,
@@ -79,6 +80,49 @@ def test_members_are_counted_without_a_gap(members_dir):
     save_weights(torch.nn.Conv2d(1, 2, 1), member_dir(members_dir, 3) / "model.pt")
     assert count_members(members_dir) == 2
     assert count_members(members_dir / "nothing") == 0
+
+
+@pytest.fixture
+def student_dir(tmp_path):
+    """A student and two peers, one of its architecture and one of another, as a run leaves them."""
+    wide = {**definition(0)["member_def"], "channels": [5, 8]}
+    config = {**definition(4), "peer_defs": ["%network_def", wide], "network_def": "%member_def"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    parser = ConfigParser(config)
+    networks = [
+        parser.get_parsed_content("network_def"),
+        *parser.get_parsed_content("peer_defs"),
+    ]
+    for network, name in zip(networks, ["model.pt", "peer_2.pt", "peer_3.pt"], strict=True):
+        save_weights(network, tmp_path / name)
+    return tmp_path
+
+
+def peers_of(folder):
+    return load_peers(folder / "config.json", folder / "model.pt", folder)
+
+
+def test_peers_are_loaded_after_the_student(student_dir):
+    networks = peers_of(student_dir)
+    assert [network.channels[0] for network in networks] == [4, 4, 5]
+    assert not any(module.training for network in networks for module in network.modules())
+    for network, name in zip(networks, ["model.pt", "peer_2.pt", "peer_3.pt"], strict=True):
+        saved = torch.load(student_dir / name, weights_only=True)
+        assert all(torch.equal(value, saved[key]) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.pt", "peer_3.pt"])
+def test_rejects_peers_that_are_not_there(student_dir, name):
+    path = student_dir / name
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=f"a trained network, but there is no {path}. Run"):
+        peers_of(student_dir)
+
+
+def test_rejects_a_peer_of_another_architecture(student_dir):
+    (student_dir / "peer_2.pt").write_bytes((student_dir / "peer_3.pt").read_bytes())
+    with pytest.raises(ValueError, match=r"peer_2\.pt to hold weights of this UNet, but"):
+        peers_of(student_dir)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.pt"])

@@ -54,6 +54,30 @@ def test_takes_seeds_of_any_size():
     assert draws_of(2**40, epochs=1) != draws_of(2**40 + 1, epochs=1)
 
 
+def test_data_sets_are_seeded_apart_and_the_first_as_if_alone():
+    def scaled(count, *, among):
+        """What each of some equal data sets gives in two epochs."""
+        datasets = [
+            Dataset([{"image": torch.ones(1, 2)}], RandScaleIntensityd("image", 0.5, prob=1.0))
+            for _ in range(count)
+        ]
+        engine = Engine(lambda *_: [dataset[0]["image"][0, 0].item() for dataset in datasets])
+        EpochSeedHandler(5, among(datasets)).attach(engine)
+        found = []
+        engine.add_event_handler(
+            Events.ITERATION_COMPLETED, lambda: found.append(engine.state.output)
+        )
+        engine.run([0], max_epochs=2)
+        return found
+
+    several = scaled(3, among=list)
+    assert len({factor for epoch in several for factor in epoch}) == 6
+    alone = scaled(1, among=lambda datasets: datasets[0])
+    assert [epoch[0] for epoch in several] == [epoch[0] for epoch in alone]
+    disabled = scaled(1, among=lambda datasets: (datasets[0], None))
+    assert disabled == alone
+
+
 def test_rejects_a_negative_seed():
     with pytest.raises(ValueError, match="`seed` to be zero or more, but got -1"):
         EpochSeedHandler(-1, Dataset([]))

@@ -5,9 +5,12 @@ import csv
 import pytest
 import torch
 from ignite.engine import Events
+from torch import nn
 
-from medkd.handlers import ResumeHandler, resume_handler
-from medkd.networks import load_state, load_weights, save_state
+from medkd.handlers import EpochSeedHandler, ResumeHandler, resume_handler
+from medkd.losses import ConsistencyLoss, MutualDiceLoss
+from medkd.networks import MeanTeacher, PeerNetworks, load_state, load_weights, save_state
+from medkd.trainers import MutualDistillationTrainer
 
 EPOCHS, STEPS = 4, 3
 
@@ -164,6 +167,62 @@ class TestFiles:
         state = load_state(run.folder / "checkpoint.pt")
         assert state.keys() == {"network", "optimizer", "lr_scheduler", "epoch", "iteration"}
         assert (state["epoch"], state["iteration"]) == (2, 2 * STEPS)
+
+
+class _Squares(nn.Module):
+    def forward(self, logits, label):
+        return (logits - label).square().mean()
+
+
+class TestNetworksTogether:
+    """Several networks in one training, of which one is left in ``model.pt``."""
+
+    def run(self, folder, name, *, kill=None):
+        torch.manual_seed(11)
+        plain = [
+            nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.Dropout(0.5)) for _ in range(2)
+        ]
+        network = PeerNetworks(plain) if name == "peers" else MeanTeacher(plain[0])
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+        files = folder / "checkpoint.pt", folder / "model.pt"
+        objects = {"optimizer": optimizer}
+        data = torch.randn(STEPS, 3, 2, 1, 6, 5, generator=torch.Generator().manual_seed(1))
+        keys = ("image", "label", "unlabeled_image")
+        trainer = MutualDistillationTrainer(
+            device="cpu",
+            max_epochs=EPOCHS,
+            train_data_loader=[dict(zip(keys, step, strict=True)) for step in data],
+            network=network,
+            optimizer=optimizer,
+            label_loss=_Squares(),
+            mutual_loss=MutualDiceLoss(2.0) if name == "peers" else ConsistencyLoss(),
+            mutual_weight=4.0,
+            ramp_up_epochs=3,
+            train_handlers=[
+                EpochSeedHandler(5, []),
+                ResumeHandler(*files, network, objects, model_network=network.networks[0]),
+            ],
+        )
+        if kill is not None:
+            kill_at(trainer, Events.ITERATION_COMPLETED, kill)
+        trainer.run()
+        return network
+
+    @pytest.mark.parametrize("name", ["peers", "teacher"])
+    def test_killed_they_end_with_the_same_bits(self, tmp_path, name):
+        straight = self.run(tmp_path / "straight", name).state_dict()
+        with pytest.raises(Killed):
+            self.run(tmp_path / "killed", name, kill=2 * STEPS + 2)
+        resumed = self.run(tmp_path / "killed", name).state_dict()
+        assert straight.keys() == resumed.keys()
+        assert all(torch.equal(value, resumed[key]) for key, value in straight.items())
+
+    def test_model_file_holds_the_student_alone(self, tmp_path):
+        network = self.run(tmp_path, "peers")
+        state = load_state(tmp_path / "model.pt")
+        student = network.networks[0].state_dict()
+        assert state.keys() == student.keys()
+        assert all(torch.equal(value, student[name]) for name, value in state.items())
 
 
 class TestRejects:

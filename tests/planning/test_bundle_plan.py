@@ -62,9 +62,34 @@ def test_methods_differ_in_what_the_student_learns(make_fingerprint):
     }
 
 
-def test_every_choice_has_a_reason(make_fingerprint):
-    for name, choice in plan_bundle(make_fingerprint()).choices.items():
+def test_peers_are_planned_together(make_fingerprint):
+    """Two networks, each on labeled and unlabeled patches: four times the memory of a patch."""
+    arguments = {"fingerprint": make_fingerprint(*_BODY, modality="CT"), "memory": 4.0}
+    alone, peers = (plan_bundle(method=m, **arguments) for m in ("kd_uniform", "dmd"))
+    assert math.prod(peers["patch_size"]) < math.prod(alone["patch_size"])
+    assert peers.memory <= peers.memory_budget
+    assert peers["unlabeled_batch_size"] == peers["batch_size"]
+    assert (peers["mutual_weight"], peers["temperature"], peers["num_labeled"]) == (4.0, 2.0, 0)
+    assert peers["num_epochs"] * peers["steps_per_epoch"] >= 15_000
+
+
+def test_unlabeled_cases_are_counted(make_fingerprint):
+    reason = plan_bundle(make_fingerprint(num_unlabeled=7), method="dmd").choices["num_labeled"]
+    assert reason.reason.startswith(
+        "0 stands for all of the 3 training cases that have a label; 7 have none."
+    )
+    assert "`--num_labeled 8`" not in reason.reason
+
+
+@pytest.mark.parametrize("method", ["end_kl", "dmd"])
+def test_every_choice_has_a_reason(make_fingerprint, method):
+    for name, choice in plan_bundle(make_fingerprint(), method=method).choices.items():
         assert choice.reason.endswith("."), name
+
+
+def test_rejects_unlabeled_cases_for_an_ensemble(make_fingerprint):
+    with pytest.raises(ValueError, match="for the method end_kl, but 2 of 10 have none"):
+        plan_bundle(make_fingerprint(num_unlabeled=2))
 
 
 def test_rejects_memory_too_small(make_fingerprint):
@@ -79,12 +104,13 @@ def test_rejects_memory_too_small(make_fingerprint):
     [
         (
             {"method": "dark"},
-            "`method` to be one of end_kl, kd_uniform, kd_diverse, but got 'dark'",
+            "`method` to be one of end_kl, kd_uniform, kd_diverse, dmd, but got 'dark'",
         ),
         ({"memory": 0}, "`memory` to be above 0 GiB, but got 0"),
         ({"memory": float("nan")}, "`memory` to be above 0 GiB, but got nan"),
         ({"num_members": 0}, "`num_members` to be at least 1, but got 0"),
         ({"method": "kd_diverse", "num_members": 7}, "to be 1 to 6, .* but got 7"),
+        ({"method": "dmd", "num_members": 3}, "no `num_members` for a method without an ensemble"),
     ],
 )
 def test_rejects_arguments(make_fingerprint, arguments, message):

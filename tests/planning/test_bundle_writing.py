@@ -16,6 +16,12 @@ from medkd.planning import (
     write_bundle,
 )
 
+_METHOD_OVERLAYS = {
+    "deep_mutual_learning.json",
+    "cross_pseudo_supervision.json",
+    "mean_teacher.json",
+}
+
 
 @pytest.fixture
 def write(two_balls, tmp_path):
@@ -48,9 +54,10 @@ def test_every_file_parses_and_agrees(write, two_balls, method, tmp_path):
     assert str(student) == str(same)
     for name in ("num_channels", "num_classes", "spacing", "patch_size", "normalization"):
         assert read(path / "train.json")[name] == read(path / "inference.json")[name], name
-    members = read(path / "train.json")["member_overlays"]
+    members = read(path / "train.json").get("member_overlays", [])
     assert len(members) == (6 if method == "kd_diverse" else 0)
-    for overlay in ("member.json", "evaluate.json", "multi_gpu.json", *members):
+    methods = (p.name for p in path.glob("*.json") if p.name in _METHOD_OVERLAYS)
+    for overlay in ("member.json", "evaluate.json", "multi_gpu.json", *members, *methods):
         ids = ConfigParser(read(path / "train.json"))
         ids.update(read(path / overlay))
         ids.parse()
@@ -58,6 +65,15 @@ def test_every_file_parses_and_agrees(write, two_balls, method, tmp_path):
         ids = ConfigParser(read(path / "train.json"))
         ids.update(read(path / overlay))
         ids.get_parsed_content("member_def")
+
+
+def test_a_bundle_for_unlabeled_cases_has_the_other_methods_beside_it(write):
+    path = write(method="dmd")
+    assert {file.name for file in path.glob("*.json")} > _METHOD_OVERLAYS
+    assert read(path / "train.json")["num_labeled"] == 0
+    assert "trains a network on the labels alone to compare with" in (
+        (path / "README.md").read_text()
+    )
 
 
 def test_keeps_the_order_of_the_template(write):

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
 
+from medkd.data import read_manifest
 from medkd.planning import take_fingerprint
 from medkd.planning.case_measures import SAMPLE_SIZE
 
@@ -108,6 +112,27 @@ def test_only_the_training_split_counts(two_balls):
     for case_id in ("4", "5"):
         (folder / "images" / f"{case_id}_0000.nii.gz").unlink()
     assert take_fingerprint(manifest, folder) == fingerprint
+
+
+def test_cases_without_a_label_count_for_sizes_alone(two_balls):
+    manifest, folder = two_balls
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    for number in (1, 2):  # the second is the larger one
+        del content["cases"][number]["label"]
+        (folder / f"labels/{number}.nii.gz").unlink()
+    path.write_text(json.dumps(content))
+    whole, partly = (
+        take_fingerprint(one, folder)
+        for one in (replace(manifest, splits={"train": ("0", "3")}), read_manifest(path))
+    )
+    assert (partly.num_cases, partly.num_labeled, partly.num_unlabeled) == (4, 2, 2)
+    assert partly.shapes[2] == (13, 11, 10)
+    assert partly.classes == whole.classes
+    ours, theirs = (
+        {k: v for k, v in asdict(f.channels[0]).items() if k != "minimum"} for f in (partly, whole)
+    )
+    assert ours == theirs
 
 
 def test_rejects_labels_without_structures(volumes):

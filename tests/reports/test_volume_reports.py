@@ -147,6 +147,7 @@ def test_numbers_are_in_the_json(volume_results):
     assert content["volume"] == {
         "spacing": {"lowest": [1.0, 1.0, 2.5], "highest": [1.0, 1.0, 2.5]},
         "band_radius": 3.0,
+        "distance_unit": "mm",
     }
     student = content["methods"]["student"]
     mean = values(volume_results.method("student"), "asd_liver").mean()
@@ -194,3 +195,12 @@ class TestGrid:
     def test_rejects_no_common_axes(self, spacings):
         with pytest.raises(ValueError, match="`spacings` of at least one case, each of as many"):
             VolumeGrid(spacings, 3.0)
+
+
+def test_a_lost_spacing_is_not_called_millimeters(volume_results, page):
+    lost = replace(volume_results, grid=replace(GRID, distance_unit="voxels"))
+    assert "HD95 (mm)" in page
+    assert "HD95 (mm)" in format_table(volume_results)
+    for text in (report_page(lost, []), format_table(lost)):
+        assert "HD95 (voxels)" in text
+        assert not any(unit in text for unit in ("(mm)", " mm", "millimeters"))

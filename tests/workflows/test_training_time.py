@@ -38,6 +38,27 @@ def test_reads_the_curves_that_are_there(tmp_path):
     for folder in ("members/member_1", "student"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "history.csv").write_text("epoch,seconds\n1.0,2.5\n")
-    found = read_histories(tmp_path / "members", 2, tmp_path / "student", tmp_path / "dropout")
+    found = read_histories(
+        tmp_path / "student",
+        members_dir=tmp_path / "members",
+        num_members=2,
+        dropout_dir=tmp_path / "dropout",
+    )
     row = {"epoch": 1.0, "seconds": 2.5}
     assert found == {"member 1": [row], "student": [row]}
+
+
+def test_reads_those_of_a_run_without_an_ensemble(tmp_path):
+    for folder in ("labels_only/member_0", "student"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "history.csv").write_text("epoch,seconds\n1.0,2.5\n")
+    found = read_histories(tmp_path / "student", labels_only_dir=tmp_path / "labels_only")
+    assert list(found) == ["labels-only network", "student"]
+
+
+@pytest.mark.parametrize(
+    ("method", "seconds"), [("labels_only", 30.0), ("student", 70.0), ("peer_ensemble", 70.0)]
+)
+def test_peers_are_trained_in_the_time_of_their_student(method, seconds):
+    histories = {"labels-only network": [{"seconds": 30.0}], "student": [{"seconds": 70.0}]}
+    assert training_seconds(method, histories) == seconds

@@ -10,6 +10,8 @@ from medkd.data.phantoms.chest_ct import draw_chest_ct
 from medkd.data.phantoms.chest_ct_phantom import chest_ct_phantom
 from medkd.data.phantoms.fundus_image import FundusImage, draw_fundus
 from medkd.data.phantoms.fundus_phantom import fundus_phantom
+from medkd.data.phantoms.left_atrium import draw_left_atrium
+from medkd.data.phantoms.left_atrium_phantom import left_atrium_phantom
 from medkd.data.phantoms.phantom_volume import PhantomVolume
 
 __all__ = [
@@ -22,5 +24,7 @@ __all__ = [
     "draw_cardiac_mri",
     "draw_chest_ct",
     "draw_fundus",
+    "draw_left_atrium",
     "fundus_phantom",
+    "left_atrium_phantom",
 ]

@@ -8,7 +8,12 @@ import nibabel
 import numpy as np
 import pytest
 
-from medkd.data.phantoms import brain_mri_phantom, cardiac_mri_phantom, chest_ct_phantom
+from medkd.data.phantoms import (
+    brain_mri_phantom,
+    cardiac_mri_phantom,
+    chest_ct_phantom,
+    left_atrium_phantom,
+)
 from medkd.files import atomic_write
 
 SETTINGS = dict(num_train=2, num_validation=1, num_test=1, coarsening=5, seed=3)
@@ -16,6 +21,7 @@ PHANTOMS = {
     "chest": (chest_ct_phantom, "CT", "CT", 5, 4),
     "brain": (brain_mri_phantom, "MR", "T1", 7, 4),
     "cardiac": (cardiac_mri_phantom, "MR", "cine MR", 4, 8),
+    "atrium": (left_atrium_phantom, "MR", "LGE MR", 2, 4),
 }
 
 

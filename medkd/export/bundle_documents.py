@@ -1,0 +1,182 @@
+"""The texts of an exported bundle: README, licences, logging."""
+
+from __future__ import annotations
+
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import medkd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from medkd.export.trained_run import TrainedRun
+
+__all__ = ["bundle_documents"]
+
+_LOGGING = """\
+[loggers]
+keys=root
+
+[handlers]
+keys=console
+
+[formatters]
+keys=plain
+
+[logger_root]
+level=INFO
+handlers=console
+
+[handler_console]
+class=StreamHandler
+level=INFO
+formatter=plain
+args=(sys.stderr,)
+
+[formatter_plain]
+format=%(asctime)s %(levelname)s %(name)s: %(message)s
+"""
+
+
+def bundle_documents(run: TrainedRun, metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Write the texts of a bundle.
+
+    Args:
+        run: the run.
+        metadata: of the bundle.
+
+    Returns:
+        File name relative to the bundle's folder to its text.
+
+    Raises:
+        FileNotFoundError: if medkd was installed without its licence.
+    """
+    return {
+        "LICENSE": _license(),
+        "configs/logging.conf": _LOGGING,
+        "docs/README.md": _readme(run, metadata),
+        "docs/data_license.txt": _data_license(run),
+    }
+
+
+def _license() -> str:
+    files = distribution("medkd").files or []
+    places = [Path(str(file.locate())) for file in files if file.name == "LICENSE"]
+    for place in (*places, Path(medkd.__file__).parents[1] / "LICENSE"):
+        if place.is_file():
+            return place.read_text(encoding="utf-8")
+    raise FileNotFoundError("Expected medkd to be installed with its LICENSE, but there is none.")
+
+
+def _data_license(run: TrainedRun) -> str:
+    manifest = run.manifest
+    lines = [
+        f"Trained on {manifest.name}, which is not part of this bundle.",
+        f"Licence of the data: {manifest.license or 'not stated in its manifest'}",
+        f"Source: {manifest.source or 'not stated in its manifest'}",
+    ]
+    if manifest.citation:
+        lines.append(f"Citation: {manifest.citation}")
+    return "\n".join(lines) + "\n"
+
+
+def _readme(run: TrainedRun, metadata: Mapping[str, Any]) -> str:
+    manifest = run.manifest
+    kind = "volumes" if run.spatial_dims == 3 else "pictures"
+    return "\n".join(
+        [
+            f"# {metadata['name']}",
+            "",
+            metadata["description"],
+            "",
+            "## Data",
+            "",
+            f"{manifest.name}: {manifest.description or kind}",
+            "",
+            f"Source: {manifest.source or 'n/a'} Licence: {manifest.license or 'n/a'} See "
+            "`data_license.txt`. "
+            f"{_split_sizes(run)}",
+            "",
+            "## Preprocessing",
+            "",
+            _preprocessing(run),
+            "",
+            "## Performance",
+            "",
+            _performance(run),
+            "",
+            "## Use",
+            "",
+            "In this folder, with MONAI, pytorch-ignite, nibabel, scipy and Pillow installed:",
+            "",
+            "```",
+            "python -m monai.bundle run --config_file configs/inference.json --dataset_dir IMAGES "
+            "--output_dir PREDICTIONS",
+            "python -m monai.bundle run --config_file configs/train.json --dataset_dir DATA",
+            "```",
+            "",
+            "The first writes label maps on the grid of each image: "
+            f"{metadata['label_classes'].partition(', ')[2]}. An image of several channels is one "
+            "file. The second goes on from `models/model.pt`, and replaces it, with images and "
+            f"labels of class indices in {_folders(run)}.",
+            "",
+            "## Intended use and limitations",
+            "",
+            metadata["intended_use"],
+            "Images of other scanners, protocols or patients than those above may be segmented "
+            "wrongly, and nothing here says when. A bundle's JSON is code: run only what you "
+            "trust.",
+            "",
+            "## References",
+            "",
+            *(f"- {text}" for text in metadata["references"]),
+            "- MONAI: https://monai.io",
+            "",
+        ]
+    )
+
+
+def _folders(run: TrainedRun) -> str:
+    suffix = "Tr" if run.spatial_dims == 3 else ""
+    return f"`DATA/images{suffix}` and `DATA/labels{suffix}`"
+
+
+def _split_sizes(run: TrainedRun) -> str:
+    sizes = ", ".join(f"{name} {len(ids)}" for name, ids in run.manifest.splits.items())
+    return f"Cases: {sizes}, split by patient."
+
+
+def _preprocessing(run: TrainedRun) -> str:
+    windows = " x ".join(str(size) for size in run.inference["patch_size"])
+    if run.spatial_dims == 2:
+        return f"See `preprocessing` in `configs/inference.json`. Windows of {windows} pixels."
+    spacing = " x ".join(f"{size:g}" for size in run.inference["spacing"])
+    return (
+        f"Turned to right, anterior, superior, resampled to {spacing} mm, normalized as "
+        f"`configs/inference.json` says. Windows of {windows} voxels."
+    )
+
+
+def _performance(run: TrainedRun) -> str:
+    scores = run.student_scores
+    if not scores:
+        return "The run was not evaluated."
+    rows = [
+        f"| {name} | {value['mean']:.4f} | {value['ci95'][0]:.4f} to {value['ci95'][1]:.4f} |"
+        for name, value in scores.items()
+        if isinstance(value, dict) and value.get("ci95") and value.get("mean") is not None
+    ]
+    return "\n".join(
+        [
+            f"Means over the {run.metrics['num_cases']} cases of split {run.metrics['split']} of "
+            f"{run.metrics['dataset']}, with 95 % confidence intervals. Distances in mm, "
+            "entropies and nll in nats.",
+            "",
+            "| score | mean | 95 % interval |",
+            "|---|---|---|",
+            *rows,
+        ]
+    )

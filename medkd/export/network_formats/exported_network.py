@@ -1,0 +1,70 @@
+"""What exports of a network to one file have in common: the run, real windows, a new file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medkd.export.network_formats.check_windows import cut_check_windows
+from medkd.workflows import PredictionInput, find_image, find_inputs, open_run, prepare_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from medkd.workflows import RunInference
+
+__all__ = ["ExportedNetwork", "open_to_export"]
+
+
+@dataclass(frozen=True)
+class ExportedNetwork:
+    """A file that was written, and how it was proved.
+
+    Attributes:
+        path: the file.
+        num_windows: how many windows of a real image its logits were compared on.
+        max_difference: the largest difference from PyTorch's, in parts of the largest logit.
+    """
+
+    path: Path
+    num_windows: int
+    max_difference: float
+
+
+def open_to_export(
+    run_dir: str | Path, path: Path, *, image: str | Path | None
+) -> tuple[RunInference, list[Tensor]]:
+    """Open a run on the CPU, and cut windows to compare its network on.
+
+    Args:
+        run_dir: the run's folder.
+        path: the file to write.
+        image: an image like those that the run was trained on; by default the first of its
+            validation split, if its data is where it was.
+
+    Returns:
+        The run, and batches of windows ``(B, C_in, *window)``.
+
+    Raises:
+        FileExistsError: if ``path`` exists.
+        FileNotFoundError: if the run, its weights or an image to compare on are missing.
+    """
+    if path.exists():
+        raise FileExistsError(f"Expected a new file for the export, but {path} exists.")
+    run = open_run(run_dir, device="cpu")
+    scan = _first_image(run, image)
+    windows = cut_check_windows(prepare_image(run, scan), run.patch_size, run.network)
+    return run, windows
+
+
+def _first_image(run: RunInference, image: str | Path | None) -> PredictionInput:
+    if image is not None:
+        return find_inputs(image, spatial_dims=run.spatial_dims, num_channels=run.num_channels)[0]
+    found: dict[str, Any] | None = find_image(run.folder)
+    if found is None:
+        raise FileNotFoundError(
+            f"Expected an image to compare outputs on, but the data of {run.folder} is no longer "
+            "where it was: --image?"
+        )
+    return PredictionInput(found["case_id"], found["image"])

@@ -1,0 +1,51 @@
+"""What a network alone does not tell: its classes, and how an image is made ready for it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from medkd import __version__
+from medkd.export.network_formats.output_check import OUTPUT_TOLERANCE
+from medkd.files import sha256_of
+
+if TYPE_CHECKING:
+    from medkd.workflows import RunInference
+
+__all__ = ["DESCRIPTION_NAME", "describe_network"]
+
+DESCRIPTION_NAME = "metadata.json"
+"""The name that MONAI gives to the description within a TorchScript file."""
+
+# Of the way to the network; the rest of a configuration may name folders.
+_OF_THE_IMAGE = ("spacing", "normalization")
+
+
+def describe_network(run: RunInference, *, max_difference: float) -> str:
+    """Describe an exported network, without any path.
+
+    Args:
+        run: the run it is of.
+        max_difference: that was found when it was compared; see
+            :func:`medkd.export.network_formats.check_outputs`.
+
+    Returns:
+        JSON: version of medkd, architecture, SHA-256 of the weights, input and output with names
+        and classes, window, spacing and normalization as the run's configuration states them, and
+        how far its logits were from PyTorch's.
+    """
+    content: dict[str, Any] = {
+        "medkd_version": __version__,
+        "network": type(run.network).__name__,
+        "weights_sha256": sha256_of(run.model_file),
+        "spatial_dims": run.spatial_dims,
+        "num_channels": run.num_channels,
+        "num_classes": run.num_classes,
+        "class_names": run.class_names,
+        "patch_size": list(run.patch_size),
+        "output": "logits; softmax over classes in each window, then blended",
+        **{name: run.config[name] for name in _OF_THE_IMAGE if name in run.config},
+        "max_difference": max_difference,
+        "tolerance": OUTPUT_TOLERANCE,
+    }
+    return json.dumps(content, indent=4)

@@ -1,0 +1,45 @@
+"""The stage that trains the network that a semi-supervised student is judged by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medkd.workflows.member_training import train_members
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from medkd.workflows.process_group import ProcessGroup
+
+__all__ = ["train_labels_only"]
+
+
+def train_labels_only(
+    *,
+    bundle_root: str | Path,
+    labels_only_dir: str | Path,
+    labels_only: bool,
+    process_group: ProcessGroup | None = None,
+) -> None:
+    """Train, unless it is done, one network on the labeled cases alone.
+
+    It has the student's architecture, initial weights, schedule and labeled batches; what the
+    student has beyond it comes from its peers and from unlabeled images.
+
+    Args:
+        bundle_root: the bundle's folder, which holds ``member.json``.
+        labels_only_dir: where it goes, laid out as the members of an ensemble are.
+        labels_only: false leaves this network out.
+        process_group: the processes one of which trains it; ``None`` for this one alone.
+
+    Raises:
+        ValueError: if the network was trained with other settings.
+    """
+    if not labels_only:
+        return
+    train_members(
+        bundle_root=bundle_root,
+        members_dir=labels_only_dir,
+        num_members=1,
+        process_group=process_group,
+    )

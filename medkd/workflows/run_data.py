@@ -1,0 +1,94 @@
+"""What a finished run says of the data that it was trained on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medkd.data import load_cases, read_manifest
+
+if TYPE_CHECKING:
+    from medkd.data import Manifest
+
+__all__ = ["find_image", "find_manifest", "run_class_names"]
+
+_SPLITS = ("validation", "test", "train")
+
+
+def find_manifest(run_dir: str | Path) -> tuple[Manifest, Path] | None:
+    """The manifest of a run's data set, where it is still to be found.
+
+    No expression of the configuration is evaluated: a phantom would be drawn by it.
+
+    Args:
+        run_dir: the run's folder, with ``config.json``.
+
+    Returns:
+        The manifest and its path; ``None`` if there is none where the run had it, seen from the
+        working directory, nor in the folder of the data.
+
+    Raises:
+        ValueError: if the manifest breaks its format.
+    """
+    config = _configuration(run_dir)
+    stated, folder = config.get("manifest"), config.get("dataset_dir")
+    candidates = [Path(stated)] if isinstance(stated, str) and not stated.startswith("$") else []
+    if isinstance(folder, str):
+        candidates.append(Path(folder).expanduser() / "manifest.json")
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
+    return None if path is None else (read_manifest(path), path)
+
+
+def run_class_names(run_dir: str | Path, num_classes: int) -> list[str]:
+    """Names of the classes that a run segments, the background first.
+
+    Args:
+        run_dir: the run's folder.
+        num_classes: of its network.
+
+    Returns:
+        The manifest's names; ``"background"``, ``"class 1"``, ... where there is no manifest of so
+        many classes.
+
+    Example:
+        >>> run_class_names("no_such_run", 3)
+        ['background', 'class 1', 'class 2']
+    """
+    found = find_manifest(run_dir)
+    if found is not None and found[0].num_classes == num_classes:
+        return [*found[0].class_names]
+    return ["background", *(f"class {number}" for number in range(1, num_classes))]
+
+
+def find_image(run_dir: str | Path) -> dict[str, Any] | None:
+    """A real image of a run's data set, rather one that it was not trained on.
+
+    Args:
+        run_dir: the run's folder.
+
+    Returns:
+        The first case of the validation split, else of another, as :func:`medkd.data.load_cases`
+        has it; ``None`` if neither manifest nor files are to be found.
+    """
+    found = find_manifest(run_dir)
+    if found is None:
+        return None
+    manifest, path = found
+    folder = _configuration(run_dir)["dataset_dir"]
+    for split in _SPLITS:
+        if manifest.splits.get(split):
+            try:
+                cases: list[dict[str, Any]] = load_cases(path, folder, split=split, unlabeled=True)
+            except OSError:
+                return None
+            return cases[0]
+    return None
+
+
+def _configuration(run_dir: str | Path) -> dict[str, Any]:
+    path = Path(run_dir) / "config.json"
+    if not path.is_file():
+        return {}
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return config

@@ -1,0 +1,180 @@
+"""What the configurations of the semi-supervised bundle promise before they are run."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from monai.bundle import ConfigParser, ConfigWorkflow
+
+from medkd.workflows.override_checks import check_ids
+
+BUNDLE = Path(__file__).parents[2] / "bundles" / "dmd"
+OVERLAYS = ["member.json", "evaluate.json", "multi_gpu.json"]
+METHODS = ["deep_mutual_learning.json", "cross_pseudo_supervision.json", "mean_teacher.json"]
+DATA_SETS = [
+    ["cardiac_slices.json"],
+    ["left_atrium.json"],
+    ["cardiac_slices.json", "acdc.json"],
+]
+EVERY = ["train.json", "inference.json", "metadata.json", *OVERLAYS, *METHODS]
+EVERY += sorted({name for names in DATA_SETS for name in names})
+
+
+def _load(name):
+    def no_duplicates(pairs):
+        keys = [key for key, _ in pairs]
+        assert len(keys) == len(set(keys)), f"duplicate keys in {name}: {keys}"
+        return dict(pairs)
+
+    return json.loads((BUNDLE / name).read_text(), object_pairs_hook=no_duplicates)
+
+
+def _parser(*overlays, **overrides):
+    parser = ConfigParser(_load("train.json"))
+    for name in overlays:
+        parser.update(_load(name))
+    parser.update(overrides)
+    parser.parse()
+    return parser
+
+
+def _strings(value):
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, str):
+        yield value
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_has_no_duplicate_key_and_no_positional_id(name):
+    for text in _strings(_load(name)):
+        assert "#" not in text
+        assert not any(part.isdigit() for part in text.split("::")[1:])
+
+
+@pytest.mark.parametrize("name", EVERY[3:])
+def test_overlay_touches_only_ids_that_exist(name):
+    train = ConfigParser(_load("train.json"))
+    for key in _load(name):
+        assert key in train, f"{name} sets {key}, which train.json does not have"
+    train.update(_load(name))
+    check_ids(train.get(), _load("train.json"))  # within what is set, too
+
+
+def test_the_labels_only_network_is_trained_by_one_process():
+    assert set(_load("multi_gpu.json")) - {"device"} <= set(_load("member.json"))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_differ_in_nothing_but_how_the_networks_learn(name):
+    allowed = {"method", "networks", "mutual_loss", "mutual_weight", "temperature"}
+    assert set(_load(name)) <= allowed | {"ramp_up_epochs"}
+
+
+def test_peers_and_member_are_copies_of_the_student_as_it_is_overridden():
+    parser = _parser(channels=[4, 8], strides=[2])
+    assert parser["peer_defs"] == [parser["network_def"]]
+    assert parser["member_def"] == parser["network_def"]
+    student, peer = (
+        parser.get_parsed_content("network_def"),
+        parser.get_parsed_content("peer_defs")[0],
+    )
+    assert student is not peer
+    weights = list(zip(student.parameters(), peer.parameters(), strict=True))
+    assert any(not torch.equal(ours, theirs) for ours, theirs in weights)
+
+
+@pytest.mark.parametrize("names", [[], *DATA_SETS], ids=lambda names: "+".join(names) or "default")
+def test_every_network_fits_the_patch(names):
+    parser = _parser(*names)
+    network = parser.get_parsed_content("network_def").eval()
+    patch = torch.zeros(1, parser["num_channels"], *parser["patch_size"])
+    with torch.no_grad():
+        assert network(patch).shape == (1, parser["num_classes"], *parser["patch_size"])
+
+
+@pytest.mark.parametrize("names", [[], *DATA_SETS], ids=lambda names: "+".join(names) or "default")
+def test_crops_of_unlabeled_images_know_nothing_of_labels(names):
+    parser = _parser(*names)
+    for text in _strings(parser["train"]["unlabeled"]["cropping"]):
+        assert "label" not in text
+    # What follows the crop takes a label along if there is one, and asks for none.
+    for transform in parser["train"]["unlabeled"]["augmentation"]:
+        if "@label" in transform["keys"]:
+            assert transform["allow_missing_keys"] is True
+    assert parser["train"]["unlabeled"]["augmentation"] == parser["train"]["augmentation"]
+
+
+def test_label_loss_is_that_of_the_paper():
+    label_loss = _parser().get_parsed_content("label_loss")
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 2, 5, 4, 3, generator=generator, dtype=torch.float64)
+    label = torch.randint(0, 2, (3, 1, 5, 4, 3), generator=generator)
+    prob, truth = logits.softmax(dim=1)[:, 1].numpy(), label[:, 0].numpy()
+    shared, squares = 2 * (prob * truth).sum(), (prob**2).sum() + (truth**2).sum()
+    expected = 1 - (shared + 1e-5) / (squares + 1e-5)
+    assert label_loss(logits, label).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("spatial_dims", "num_channels", "num_classes", "spacing", "patch_size", "geometry"),
+        *("channels", "strides", "kernel_size", "network_def", "normalization", "image", "label"),
+    ],
+)
+def test_inference_repeats_training(key):
+    assert _load("inference.json")[key] == _load("train.json")[key]
+
+
+def test_inference_reads_and_predicts_as_training_does():
+    train, inference = _load("train.json"), _load("inference.json")
+    windows = inference["windows"]
+    assert windows.pop("progress") is True
+    assert windows == train["inferer"]
+    assert inference["reading"][0] == train["reading"][0]
+    order = "$@reading + @geometry + @normalization"
+    assert train["preprocessing"] == inference["preprocessing"]["transforms"] == order
+
+
+def test_metadata_fits_the_network():
+    metadata, train = _load("metadata.json"), _load("train.json")
+    formats = metadata["network_data_format"]
+    assert formats["inputs"]["image"]["num_channels"] == train["num_channels"]
+    assert formats["outputs"]["pred"]["num_channels"] == train["num_classes"]
+    assert list(formats["outputs"]["pred"]["channel_def"].values()) == ["background", "left atrium"]
+    assert metadata["version"] in metadata["changelog"]
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (["train.json"], "train"),
+        (["train.json", "mean_teacher.json"], "train"),
+        (["train.json", "member.json"], "train"),
+        (["inference.json"], "infer"),
+    ],
+)
+def test_has_the_properties_monai_asks_for(files, kind, small_volumes, tmp_path, monkeypatch):
+    monkeypatch.chdir(BUNDLE.parents[1])
+    folders = {"dataset_dir": f"{small_volumes['dataset_dir']}/images"}
+    if kind == "train":
+        names = ("dataset_dir", "manifest", "num_classes", "spacing", "patch_size")
+        folders = {name: small_volumes[name] for name in names}
+        folders |= {"num_labeled": 2, "channels": [4, 8], "strides": [2]}
+    workflow = ConfigWorkflow(
+        config_file=[str(BUNDLE / name) for name in files],
+        meta_file=str(BUNDLE / "metadata.json"),
+        logging_file=False,
+        workflow_type=kind,
+        output_dir=str(tmp_path / "run"),
+        initialize=[],
+        **folders,
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == []

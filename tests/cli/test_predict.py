@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from medkd.cli import predict
+from medkd.cli.main import main
+from medkd.export.network_formats import BACKENDS
+
+
+def test_predicts_a_folder_and_says_where(small_run, tmp_path, capsys):
+    run, maps = small_run(3), tmp_path / "maps"
+    arguments = ["predict", str(run), "--input", str(tmp_path / "data" / "images")]
+    arguments += ["--output", str(maps), "--device", "cpu", "--with_uncertainty"]
+    assert main([*arguments, "--backend", "torch"]) == 0
+    names = ("segmentation", "uncertainty")
+    assert {path.name for path in maps.iterdir()} == {
+        f"scan_{n}_{name}.nii.gz" for n in range(2) for name in names
+    }
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"{maps}: 2 case(s), with torch on cpu"
+    assert " s: reading " in second
+    assert second.endswith(" %")
+
+
+@pytest.mark.parametrize("backend", ["torchscript", "onnx", "auto"])
+def test_every_backend_writes_the_same(small_run, tmp_path, backend):
+    if backend == "onnx":
+        pytest.importorskip("onnxruntime")
+    arguments = ["predict", str(small_run(3)), "--input", str(tmp_path / "data" / "images")]
+    arguments += ["--device", "cpu"]
+    for name in ("torch", backend):
+        assert main([*arguments, "--output", str(tmp_path / name), "--backend", name]) == 0
+    name = "scan_0_segmentation.nii.gz"
+    assert (tmp_path / "torch" / name).read_bytes() == (tmp_path / backend / name).read_bytes()
+
+
+def test_offers_every_backend():
+    parser = argparse.ArgumentParser()
+    predict.add_parser(parser.add_subparsers())
+    for backend in BACKENDS:
+        arguments = ["predict", "run", "--input", "a", "--output", "b", "--backend", backend]
+        assert parser.parse_args(arguments).backend == backend
+    assert len(predict._BACKENDS) == len(BACKENDS)
+
+
+def test_rejects_a_folder_that_is_no_run(tmp_path, capsys):
+    arguments = ["predict", str(tmp_path), "--input", str(tmp_path), "--output", str(tmp_path)]
+    assert main(arguments) == 1
+    assert "Expected the folder of a finished run" in capsys.readouterr().err
+
+
+def test_rejects_an_input_that_is_not_there(small_run, tmp_path, capsys):
+    arguments = ["predict", str(small_run(3)), "--input", str(tmp_path / "none")]
+    assert main([*arguments, "--output", str(tmp_path / "maps")]) == 1
+    assert "but there is nothing" in capsys.readouterr().err
+    assert not (tmp_path / "maps").exists()
+
+
+def test_rejects_a_backend_for_another_device(small_run, tmp_path, capsys):
+    arguments = ["predict", str(small_run(3)), "--input", str(tmp_path / "data" / "images")]
+    arguments += ["--output", str(tmp_path / "maps"), "--device", "cuda:999"]
+    assert main(arguments) == 1
+    assert "Expected `device` to be there, but got 'cuda:999'" in capsys.readouterr().err

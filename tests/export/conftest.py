@@ -1,0 +1,174 @@
+"""Runs that are small, quickly made and never trained: an exporter does not mind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigParser
+from PIL import Image
+
+from medkd.networks import save_weights
+
+BUNDLES = Path(__file__).parents[2] / "bundles"
+# Turned, oblique, and twice as fine as the network's grid: halfway voxels must go the same way.
+AFFINE = np.array([[-0.75, 0, 0, 9], [0, 0, -1.0, 4], [0, 0.75, 0, -3], [0, 0, 0, 1]])
+SHAPE = (27, 21, 15)
+VOLUMES = {
+    "channels": [4, 8],
+    "strides": [2],
+    "num_classes": 3,
+    "spacing": [1.5, 2.0, 1.5],
+    "patch_size": [12, 8, 8],
+    "normalization": [{"_target_": "NormalizeIntensityd", "keys": "@image"}],
+}
+PICTURES = {"patch_size": [32, 32], "network_def::features": [4] * 6}
+
+
+def _blocks(shape, seed):
+    generator = np.random.default_rng(seed)
+    coarse = generator.normal(100, 40, [size // 4 + 1 for size in shape])
+    blocks = np.kron(coarse, np.ones([4] * len(shape)))
+    return blocks[tuple(slice(size) for size in shape)]
+
+
+def write_scan(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(_blocks(SHAPE, seed).astype(np.int16), AFFINE), path)
+
+
+def write_label(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.digitize(_blocks(SHAPE, seed), [90, 120]).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(values, AFFINE), path)
+
+
+def _write_photo(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    width, height = 60, 47
+    picture = np.clip(_blocks((height, width), seed), 40, 250)[..., None] * [1.0, 0.7, 0.4]
+    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
+    picture[x**2 + y**2 > 0.9] = 0  # the camera's aperture
+    Image.fromarray(picture.astype(np.uint8)).save(path)
+
+
+def _write_run(folder, bundle, overrides, manifest, data_dir):
+    for name in ("config.json", "inference.json"):
+        source = "train.json" if name == "config.json" else name
+        parser = ConfigParser(ConfigParser.load_config_file(BUNDLES / bundle / source))
+        for key, value in overrides.items():
+            parser[key] = value
+        parser["dataset_dir"] = str(data_dir)
+        if name == "config.json":
+            parser["manifest"] = str(manifest)
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {key: value for key, value in parser.get().items() if key != "_meta_"}
+        (folder / name).write_text(json.dumps(content))
+    torch.manual_seed(0)
+    network = ConfigParser(json.loads((folder / "inference.json").read_text()))
+    network = network.get_parsed_content("network_def")
+    save_weights(network, folder / "models" / "model.pt")
+    _write_report(folder / "report")
+
+
+def _write_report(folder):
+    folder.mkdir()
+    score = {"mean": 0.8, "std": 0.1, "ci95": [0.7, 0.9]}
+    methods = {"student": {"dice": score, "nll": score, "parameters": 10, "summary": None}}
+    content = {"dataset": "blocks", "split": "test", "num_cases": 4, "methods": methods}
+    (folder / "metrics.json").write_text(json.dumps(content))
+    rows = ["case_id,method,mean_predictive_entropy"]
+    for method, values in (("student", (1, 2, 3, 4)), ("deep_ensemble", (2, 4, 3, 9))):
+        rows += [f"scan_{case},{method},{value}" for case, value in enumerate(values)]
+    (folder / "cases.csv").write_text("\n".join(rows))
+
+
+def _manifest(folder, content, *, image, label):
+    cases = [
+        {
+            "case_id": f"scan_{n}",
+            "patient": f"p{n}",
+            "image": image.format(n),
+            "label": label.format(n),
+        }
+        for n in range(3)
+    ]
+    ids = [case["case_id"] for case in cases]
+    splits = {"train": ids[:1], "validation": ids[1:2], "test": ids[2:]}
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**content, "cases": cases, "splits": splits}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def volume_run(tmp_path_factory):
+    """A run on volumes, with its data set in ``imagesTr`` and ``labelsTr`` beside it."""
+    root = tmp_path_factory.mktemp("volumes")
+    for number in range(3):
+        write_scan(root / "imagesTr" / f"secret_{number}.nii.gz", number)
+        write_label(root / "labelsTr" / f"secret_{number}.nii.gz", number)
+    content = {
+        "name": "Blocks",
+        "spatial_dims": 3,
+        "modality": "MR",
+        "license": "CC0",
+        "citation": "A. Author. Blocks. 2020.",
+        "channel_names": {"0": "T1"},
+        "labels": {"background": 0, "shell": 1, "core": 2},
+        "label_values": {"0": 0, "1": 1, "2": 2},
+    }
+    manifest = _manifest(
+        root, content, image="imagesTr/secret_{}.nii.gz", label="labelsTr/secret_{}.nii.gz"
+    )
+    _write_run(root / "run", "kd_uniform", VOLUMES, manifest, root)
+    return root / "run"
+
+
+@pytest.fixture(scope="session")
+def picture_run(tmp_path_factory):
+    """A run on photographs."""
+    root = tmp_path_factory.mktemp("pictures")
+    for number in range(3):
+        _write_photo(root / "images" / f"secret_{number}.png", number)
+    content = {
+        "name": "Eyes",
+        "channel_names": {"0": "red", "1": "green", "2": "blue"},
+        "labels": {"background": 0, "vessel": 1},
+        "label_values": {"0": 0, "255": 1},
+    }
+    manifest = _manifest(root, content, image="images/secret_{}.png", label="labels/{}.png")
+    _write_run(root / "run", "end_kl", PICTURES, manifest, root)
+    return root / "run"
+
+
+@pytest.fixture(scope="session")
+def volume_bundle(volume_run, tmp_path_factory):
+    """The exported bundle of ``volume_run``, and its proof."""
+    from medkd.export import export_bundle
+
+    output = tmp_path_factory.mktemp("exported") / "bundle"
+    return output, export_bundle(volume_run, output)
+
+
+@pytest.fixture
+def copied_run(volume_run, tmp_path):
+    """A copy that may be spoiled."""
+    import shutil
+
+    return Path(shutil.copytree(volume_run, tmp_path / "copied"))
+
+
+@pytest.fixture
+def restore_logging():
+    """A bundle's logging.conf changes the root logger."""
+    import logging
+
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

@@ -1,0 +1,1 @@
+"""Stands for torchvision, which MONAI Label imports and these tests never call."""
