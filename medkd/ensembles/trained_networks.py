@@ -26,6 +26,8 @@ __all__ = [
     "member_weights_sha256",
 ]
 
+_AXES_OF_2D = 4  # of the weight of a convolution: out, in, height, width
+
 
 def member_dir(members_dir: str | Path, member: int) -> Path:
     """The folder of one member.
@@ -181,9 +183,9 @@ def load_peers(
 def _ready(network: nn.Module, device: str | torch.device) -> nn.Module:
     """On its device and in evaluation mode."""
     network = network.to(device).eval()
-    if torch.device(device).type == "cpu":
-        # Convolutions of 2D networks are faster so (`benchmarks/memory_format.py`); those of 3D
-        # networks, whose weights have five axes, are left as they are.
+    is_2d = all(weight.dim() <= _AXES_OF_2D for weight in network.parameters())
+    if is_2d and torch.device(device).type == "cpu":
+        # Convolutions of 2D networks are faster so (`benchmarks/memory_format.py`).
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 

@@ -143,3 +143,19 @@ def test_rejects_weights_of_another_architecture(members_dir):
 def test_rejects_no_members(members_dir, num_members):
     with pytest.raises(ValueError, match=f"`num_members` to be at least 1, but got {num_members}"):
         load_members(members_dir, num_members)
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_memory_format_changes_no_answer(tmp_path, spatial_dims):
+    config = definition(4)
+    config["member_def"]["spatial_dims"] = spatial_dims
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    network = ConfigParser(config).get_parsed_content("network_def").eval()
+    save_weights(network, tmp_path / "model.pt")
+    loaded = load_network(tmp_path / "config.json", tmp_path / "model.pt")
+    weight = next(loaded.parameters())
+    if spatial_dims == 2:
+        assert weight.is_contiguous(memory_format=torch.channels_last)
+    image = torch.rand(1, 1, *(8, 6, 4)[:spatial_dims], generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(image), network(image))

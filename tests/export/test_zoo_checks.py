@@ -139,7 +139,7 @@ def test_has_the_properties_of_inference(bundle, volume_run):
 def test_has_the_properties_of_training(bundle, volume_run):
     workflow = _workflow(bundle, volume_run.parent, "train", "train.json", cache_rate=0.0)
     assert workflow.check_properties() == []
-    assert len(workflow.train_dataset_data) == 3  # two and a part are three of three
+    assert (len(workflow.train_dataset_data), len(workflow.val_dataset_data)) == (2, 1)
 
 
 def test_holds_no_large_file_and_no_path_of_a_person(bundle):
