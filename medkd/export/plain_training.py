@@ -57,6 +57,9 @@ def plain_training(run: TrainedRun, scripts: BundleScripts) -> dict[str, Any]:
 def plain_multi_gpu() -> dict[str, Any]:
     """Write down what several processes change, an overlay for ``torchrun``.
 
+    Cases are shared out for training. Every process validates on all, for there may be fewer of
+    those than processes, which MONAI's sampler refuses.
+
     Returns:
         The content of ``configs/multi_gpu_train.json``.
     """
@@ -77,20 +80,12 @@ def plain_multi_gpu() -> dict[str, Any]:
         },
         "is_main": "$dist.get_rank() == 0",
         "train::sampler": {
-            "_target_": "DistributedSampler",
+            "_target_": "torch.utils.data.DistributedSampler",
             "dataset": "@train::dataset",
-            "even_divisible": True,
             "shuffle": True,
         },
         "train::dataloader::sampler": "@train::sampler",
         "train::dataloader::shuffle": False,
-        "validate::sampler": {
-            "_target_": "DistributedSampler",
-            "dataset": "@validate::dataset",
-            "even_divisible": False,
-            "shuffle": False,
-        },
-        "validate::dataloader::sampler": "@validate::sampler",
         "initialize": [
             "$dist.is_initialized() or dist.init_process_group('nccl' if torch.cuda.is_available() "
             "else 'gloo')",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from monai.data.utils import compute_importance_map, dense_patch_slices
-from monai.inferers import Inferer, SlidingWindowInferer
+from monai.inferers import Inferer, SliceInferer, SlidingWindowInferer
 from monai.utils import PytorchPadMode, convert_to_tensor, ensure_tuple_rep, fall_back_tuple
 from torch import nn
 from tqdm import tqdm
@@ -49,7 +50,8 @@ class PredictionMapsInferer(Inferer):
     Args:
         windows: MONAI's inferer, whose windows, weights, padding, devices and progress bar are
             used: the one that evaluation uses. ``device`` is where windows meet and the maps are;
-            ``buffer_steps`` has no effect.
+            ``buffer_steps`` has no effect. A ``SliceInferer`` hands 2-D windows of a volume to its
+            network.
         with_probability: make that map; ``"true"`` and ``"false"`` are what a command line makes of
             a bool.
         with_uncertainty: make that map.
@@ -78,11 +80,11 @@ class PredictionMapsInferer(Inferer):
         with_uncertainty: bool | str = False,
     ) -> None:
         super().__init__()
-        # A subclass makes its windows in another way.
-        if type(windows) is not SlidingWindowInferer:
+        # Another subclass makes its windows in another way.
+        if type(windows) not in (SlidingWindowInferer, SliceInferer):
             raise TypeError(
-                "Expected `windows` to be a monai.inferers.SlidingWindowInferer, but got "
-                f"{type(windows).__name__}."
+                "Expected `windows` to be a monai.inferers.SliceInferer or SlidingWindowInferer, "
+                f"but got {type(windows).__name__}."
             )
         if windows.with_coord:
             raise ValueError("Expected `windows` with `with_coord` False, but got True.")
@@ -121,10 +123,16 @@ class PredictionMapsInferer(Inferer):
         if not members:
             raise ValueError("Expected `network` to hold at least one network, but got none.")
 
+        def logits_of(member: Callable[..., Tensor], window: Tensor) -> Tensor:
+            called = partial(member, *args, **kwargs)
+            if isinstance(self.windows, SliceInferer):  # from the volume's window to the network's
+                return self.windows.network_wrapper(called, window)
+            return called(window)
+
         def mean_probs(window: Tensor) -> Probs:
-            probs = _probs(members[0](window, *args, **kwargs), window)
+            probs = _probs(logits_of(members[0], window), window)
             for member in members[1:]:
-                probs += _probs(member(window, *args, **kwargs), window)
+                probs += _probs(logits_of(member, window), window)
             return probs.div_(len(members))
 
         # A MetaTensor would carry the image's metadata through every window.
@@ -137,7 +145,7 @@ class PredictionMapsInferer(Inferer):
     def _infer_case(self, case: Tensor, mean_probs: Callable[[Tensor], Probs]) -> dict[str, Tensor]:
         """The maps ``(1, 1, *spatial)`` of one volume ``(1, C_in, *spatial)``."""
         size = tuple(case.shape[2:])
-        roi_size = fall_back_tuple(self.windows.roi_size, size)
+        roi_size = self._roi_size(size)
         case, before = self._pad(case, roi_size)
         padded_size = tuple(case.shape[2:])
         # The ring is as long as the volume in all axes but this one.
@@ -163,6 +171,15 @@ class PredictionMapsInferer(Inferer):
         maps = buffer.finish() if buffer is not None else {}
         inside = tuple(slice(b, b + length) for b, length in zip(before, size, strict=True))
         return {name: values[inside][None, None] for name, values in maps.items()}
+
+    def _roi_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """Of a window in the volume, which for a slice has one voxel across."""
+        roi_size = self.windows.roi_size
+        if isinstance(self.windows, SliceInferer):
+            roi_size = list(self.windows.orig_roi_size)
+            roi_size.insert(self.windows.spatial_dim, 1)
+        window: tuple[int, ...] = fall_back_tuple(roi_size, size)
+        return window
 
     def _pad(self, case: Tensor, roi_size: Sequence[int]) -> tuple[Tensor, list[int]]:
         """A volume no smaller than a window, and what was added before each axis."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -12,6 +14,7 @@ import torch
 from monai.bundle import ConfigParser
 from PIL import Image
 
+from medkd.export import export_bundle
 from medkd.networks import save_weights
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
@@ -69,10 +72,25 @@ def _write_run(folder, bundle, overrides, manifest, data_dir):
         content = {key: value for key, value in parser.get().items() if key != "_meta_"}
         (folder / name).write_text(json.dumps(content))
     torch.manual_seed(0)
-    network = ConfigParser(json.loads((folder / "inference.json").read_text()))
-    network = network.get_parsed_content("network_def")
+    parser = ConfigParser(json.loads((folder / "inference.json").read_text()))
+    network = parser.get_parsed_content("network_def").eval()
+    _balance(network, parser.get_parsed_content("preprocessing"), data_dir)
     save_weights(network, folder / "models" / "model.pt")
     _write_report(folder / "report")
+
+
+def _balance(network, preprocessing, data_dir):
+    """Let every class be the most likely one somewhere, which chance alone may not."""
+    path = next(path for path in sorted(data_dir.rglob("secret_0.*")) if "label" not in str(path))
+    image = preprocessing({"image": str(path)})["image"].as_tensor()[None]
+    padded = torch.nn.functional.pad(image, [n for s in image.shape[:1:-1] for n in (0, -s % 16)])
+    with torch.no_grad():
+        logits = network(padded)
+        classes = logits.shape[1]
+        median = logits.transpose(0, 1).reshape(classes, -1).median(dim=1).values
+        biases = [value for name, value in network.named_parameters() if name.endswith("bias")]
+        last = [bias for bias in biases if bias.shape == (classes,)][-1]
+        last -= median
 
 
 def _write_report(folder):
@@ -148,8 +166,6 @@ def picture_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def volume_bundle(volume_run, tmp_path_factory):
     """The exported bundle of ``volume_run``, and its proof."""
-    from medkd.export import export_bundle
-
     output = tmp_path_factory.mktemp("exported") / "bundle"
     return output, export_bundle(volume_run, output)
 
@@ -157,16 +173,12 @@ def volume_bundle(volume_run, tmp_path_factory):
 @pytest.fixture
 def copied_run(volume_run, tmp_path):
     """A copy that may be spoiled."""
-    import shutil
-
     return Path(shutil.copytree(volume_run, tmp_path / "copied"))
 
 
 @pytest.fixture
 def restore_logging():
     """A bundle's logging.conf changes the root logger."""
-    import logging
-
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield

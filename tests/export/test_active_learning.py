@@ -11,14 +11,17 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from monai.bundle import ConfigParser
 
 from medkd.export import (
     MostUncertainStrategy,
     StudentUncertainty,
     UncertaintyScoring,
+    export_bundle,
     monai_label_app,
     ranking_agreement,
 )
+from medkd.networks import load_weights
 
 
 class Datastore:
@@ -56,10 +59,6 @@ def datastore(volume_run):
 class TestStudentUncertainty:
     def test_is_the_mean_entropy_of_blended_probabilities(self, bundle, volume_run, datastore):
         """By MONAI's own inferer over the run's own preprocessing."""
-        from monai.bundle import ConfigParser
-
-        from medkd.networks import load_weights
-
         path = next(iter(datastore.files.values()))
         parser = ConfigParser(json.loads((volume_run / "inference.json").read_text()))
         network = parser.get_parsed_content("network_def").eval()
@@ -92,8 +91,6 @@ class TestStudentUncertainty:
         assert scores[1] == pytest.approx(scores[0], rel=0.05)
 
     def test_counts_inside_the_mask_of_a_photograph(self, picture_run, tmp_path):
-        from medkd.export import export_bundle
-
         export_bundle(picture_run, tmp_path / "eyes")
         photo = picture_run.parent / "images" / "secret_0.png"
         assert 0 < StudentUncertainty(tmp_path / "eyes")(photo) <= math.log(2)

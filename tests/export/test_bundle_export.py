@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import torch
+from monai.bundle import ConfigParser
 
 from medkd.export import export_bundle
 from medkd.export.export_proof import _WITHOUT_MEDKD, prove_bundle
 from medkd.export.trained_run import read_run
+from medkd.networks import save_weights
 
 FILES = {
     "LICENSE",
@@ -80,8 +84,6 @@ def test_a_bundle_cannot_import_medkd_in_its_proof():
 
 class TestProof:
     def test_rejects_other_weights(self, volume_bundle, volume_run, tmp_path):
-        import shutil
-
         bundle = shutil.copytree(volume_bundle[0], tmp_path / "bundle")
         state = torch.load(bundle / "models" / "model.pt", weights_only=True)
         torch.save({k: -v for k, v in state.items()}, bundle / "models" / "model.pt")
@@ -89,8 +91,6 @@ class TestProof:
             prove_bundle(bundle, read_run(volume_run))
 
     def test_rejects_missing_weights(self, volume_bundle, volume_run, tmp_path):
-        import shutil
-
         bundle = shutil.copytree(volume_bundle[0], tmp_path / "bundle")
         state = torch.load(bundle / "models" / "model.pt", weights_only=True)
         state.popitem()
@@ -148,12 +148,10 @@ def test_rejects_a_name_that_monai_label_takes_wrongly(volume_run, tmp_path, nam
 
 def test_channels_of_several_files_are_proved_as_one(copied_run, tmp_path):
     """nnU-Net's way of keeping them; the bundle reads one file of two channels."""
-    from medkd.networks import save_weights
-
     root = tmp_path / "data"
     root.mkdir()
-    manifest = json.loads((copied_run.parent / "copied" / "config.json").read_text())["manifest"]
-    content = json.loads(open(manifest).read())  # noqa: PTH123, SIM115 - as it was written
+    manifest = json.loads((copied_run / "config.json").read_text())["manifest"]
+    content = json.loads(Path(manifest).read_text())
     content["channel_names"] = {"0": "T1", "1": "T2"}
     generator = np.random.default_rng(1)
     for case in content["cases"]:
@@ -167,8 +165,6 @@ def test_channels_of_several_files_are_proved_as_one(copied_run, tmp_path):
         config |= {"dataset_dir": str(root), "manifest": str(root / "manifest.json")}
         (copied_run / name).write_text(json.dumps(config))
     inference = json.loads((copied_run / "inference.json").read_text())
-    from monai.bundle import ConfigParser
-
     network = ConfigParser(inference).get_parsed_content("network_def")
     save_weights(network, copied_run / "models" / "model.pt")
     assert export_bundle(copied_run, tmp_path / "bundle").num_different == 0

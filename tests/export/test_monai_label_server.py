@@ -22,6 +22,8 @@ import numpy as np
 import pytest
 
 from medkd.export import StudentUncertainty, export_monailabel
+from medkd.export.export_proof import _segment_by_run
+from medkd.export.trained_run import read_run
 
 PYTHON = os.environ.get("MEDKD_MONAILABEL_PYTHON", "")
 pytestmark = [
@@ -136,10 +138,7 @@ def server(app, studies, tmp_path_factory):
     started.stop()
 
 
-def _segment_by_run(run_dir, image, output):
-    from medkd.export.export_proof import _segment_by_run
-    from medkd.export.trained_run import read_run
-
+def _segment(run_dir, image, output):
     return nibabel.load(_segment_by_run(read_run(run_dir), image, output))
 
 
@@ -172,7 +171,7 @@ def test_a_viewer_can_do_what_it_does(server, app, studies, volume_run, real_dat
     names = sorted(path.name.removesuffix(".nii.gz") for path in studies.glob("*.nii.gz"))
     first = studies / f"{names[0]}.nii.gz"
     before = server.infer(names[0])
-    expected = _segment_by_run(volume_run, first, tmp_path / "run")
+    expected = _segment(volume_run, first, tmp_path / "run")
     np.testing.assert_array_equal(np.asarray(before.dataobj), np.asarray(expected.dataobj))
     np.testing.assert_allclose(before.affine, nibabel.load(first).affine, atol=1e-4)
 

@@ -64,6 +64,7 @@ def metadata(bundle):
     return json.loads((bundle / "configs" / "metadata.json").read_text())
 
 
+@pytest.mark.filterwarnings("ignore:No hash value provided:UserWarning")
 def test_metadata_is_valid(bundle, tmp_path):
     pytest.importorskip("jsonschema")
     schema = tmp_path / "schema.json"

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from monai.data import MetaTensor
-from monai.inferers import SimpleInferer, SlidingWindowInferer
+from monai.inferers import SimpleInferer, SliceInferer, SlidingWindowInferer
 from torch import nn
 
 from medkd.functional import entropy
@@ -61,6 +61,16 @@ def test_any_axis_may_be_shorter_than_a_window(roi_size, padding):
     member = network((10, 7, 5))
     maps = PredictionMapsInferer(windows, **ALL)(image, member)
     check_maps(maps, expected_maps([member], windows, image))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("num_members", [1, 2])
+def test_slices_of_a_volume_are_predicted_by_networks_of_pictures(axis, num_members):
+    image = torch.randn(2, 2, 9, 7, 5, generator=torch.Generator().manual_seed(1))
+    windows = SliceInferer(axis, roi_size=(4, 6), sw_batch_size=3, overlap=0.5, mode="gaussian")
+    members = [network((4, 6), seed) for seed in range(num_members)]
+    maps = PredictionMapsInferer(windows, **ALL)(image, members)
+    check_maps(maps, expected_maps(members, windows, image))
 
 
 @pytest.mark.parametrize("size", [(23, 6, 7), (6, 23, 7), (6, 7, 23)])
