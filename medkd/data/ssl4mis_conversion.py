@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import secrets
-import shutil
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +18,10 @@ from medkd.data.manifest_making import write_manifest
 from medkd.data.ssl4mis_folder import read_ssl4mis_folder
 from medkd.data.ssl4mis_sets import SSL4MIS_SETS, Ssl4misSet
 from medkd.data.ssl4mis_volume import read_ssl4mis_volume
-from medkd.files import atomic_write
+from medkd.files import atomic_folder, atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -80,7 +77,7 @@ def convert_ssl4mis(
         raise FileExistsError(f"Expected a new folder for the output, but {output} exists.")
     source = read_ssl4mis_folder(folder)
     values: set[int] = set()
-    with _whole_or_none(output) as temporary:
+    with atomic_folder(output) as temporary:
         for case in tqdm(source.cases, desc="converting volumes", unit="volume"):
             image, label = read_ssl4mis_volume(case.files)
             values |= set(np.unique(label).tolist())
@@ -99,18 +96,6 @@ def _check_spacing(spacing: Sequence[float] | None) -> None:
             "Expected `spacing` to be the three sides of a voxel in mm, each above zero, or None, "
             f"but got {list(spacing)}."
         )
-
-
-@contextmanager
-def _whole_or_none(path: Path) -> Iterator[Path]:
-    """A temporary neighbor that takes the folder's place when the block ends well."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        temporary.rename(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def _write(path: Path, voxels: NDArray[Any], spacing: Sequence[float] | None) -> None:
