@@ -91,7 +91,8 @@ class Server:
         packed = self.request(path, body, "POST", kind)
         file = self.log_file.with_name("answer.nii.gz")
         file.write_bytes(packed)
-        return nibabel.load(file)
+        image = nibabel.load(file)  # read now, for the next answer takes its place
+        return nibabel.Nifti1Image(np.asarray(image.dataobj).copy(), image.affine)
 
     def save_label(self, image, label_file):
         parts = [
