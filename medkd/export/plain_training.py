@@ -58,7 +58,8 @@ def plain_multi_gpu() -> dict[str, Any]:
     """Write down what several processes change, an overlay for ``torchrun``.
 
     Cases are shared out for training. Every process validates on all, for there may be fewer of
-    those than processes, which MONAI's sampler refuses.
+    those than processes, which MONAI's sampler refuses. All call the savers, as ignite wants it,
+    and the first one's writes.
 
     Returns:
         The content of ``configs/multi_gpu_train.json``.
@@ -196,7 +197,7 @@ def _train(run: TrainedRun) -> dict[str, Any]:
             },
             {
                 "_target_": "CheckpointSaver",
-                "_disabled_": "$not @is_main or len(@validate::dataset::data) > 0",
+                "_disabled_": "$len(@validate::dataset::data) > 0",
                 "save_dir": "@output_dir",
                 "save_dict": {"model": "@network"},
                 "save_final": True,
@@ -293,7 +294,6 @@ def _validate() -> dict[str, Any]:
             {"_target_": "StatsHandler", "_disabled_": "$not @is_main", "iteration_log": False},
             {
                 "_target_": "CheckpointSaver",
-                "_disabled_": "$not @is_main",
                 "save_dir": "@output_dir",
                 "save_dict": {"model": "@network"},
                 "save_key_metric": True,
