@@ -7,6 +7,7 @@ setup(
     package_dir={"medkd.bundles": "bundles"},
     package_data={
         "medkd": ["py.typed"],
+        "medkd.export": ["templates/*.json"],
         "medkd.bundles": ["**/*.json", "**/*.conf", "**/*.md"],
     },
 )

@@ -19,18 +19,20 @@ _CHUNK_BYTES = 1 << 20
 
 
 @contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Make a temporary neighbor of a new folder, which takes its place when the block ends well.
+def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
+    """Make a temporary neighbor of a folder, which takes its place when the block ends well.
 
     Args:
         path: the folder to make; missing folders above it are made.
+        replace: whether a folder at ``path`` is replaced, with all that is in it.
 
     Yields:
         The temporary folder, empty.
 
     Raises:
-        OSError: if something is at ``path`` already, or the folder cannot be made; no temporary
-            folder is left then, nor after an error in the block.
+        OSError: if something is at ``path`` already that is not to be replaced, or the folder
+            cannot be made. Then, and after an error in the block, no new folder is left, and what
+            was at ``path`` is there as it was.
 
     Example:
         >>> import tempfile
@@ -40,17 +42,36 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         >>> [path.name for path in folder.iterdir()]
         ['note.txt']
     """
-    path = Path(path)
-    if path.exists():
+    path = Path(path).expanduser().resolve()
+    if path.exists() and not replace:
         raise FileExistsError(f"Expected a new folder for the output, but {path} exists.")
+    missing = [folder for folder in path.parents if not folder.exists()]
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    temporary.mkdir(parents=True)
     try:
+        temporary.mkdir(parents=True)
         yield temporary
-        temporary.rename(path)
+        _take_place(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        for folder in missing:
+            with suppress(OSError):  # it holds something of somebody else's by now
+                folder.rmdir()
         raise
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    """A folder cannot be renamed over a full one, so the old one steps aside first."""
+    if not path.exists():
+        temporary.rename(path)
+        return
+    old = path.with_name(f"{temporary.name}.old")
+    path.rename(old)
+    try:
+        temporary.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
+    shutil.rmtree(old)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from medkd.cli.manifest_summary import summarize_manifest
 from medkd.cli.terminal import format_table, write
+from medkd.cli.verb import Verb
 
 if TYPE_CHECKING:
     import argparse
@@ -16,28 +17,20 @@ if TYPE_CHECKING:
 
     from medkd.data import Case, Finding, Manifest
 
-__all__ = ["add_parser", "run"]
+__all__ = ["VERB"]
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to ``medkd data``.
-
-    Args:
-        verbs: where to add it.
-    """
-    text = "Read every file of a data set and say what is wrong. No file is changed."
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     what = "manifest of the data set, or its folder if that is of a usual shape"
-    parser = verbs.add_parser("check", help=text, description=text, allow_abbrev=False)
     parser.add_argument("manifest", metavar="MANIFEST", help=what)
     parser.add_argument(
         "--dataset_dir",
         metavar="DIR",
         help="folder that the manifest's paths are relative to; not needed for a folder",
     )
-    parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Check every case, with a progress bar, and list what is wrong.
 
     Args:
@@ -106,3 +99,11 @@ def _summarize(checked: Sequence[tuple[Case, list[Finding]]], *, num_warnings: i
         return 1
     write(f"nothing to mend, {num_warnings} warning(s)")
     return 0
+
+
+VERB = Verb(
+    name="check",
+    help="Read every file of a data set and say what is wrong. No file is changed.",
+    add_arguments=_add_arguments,
+    run=_run,
+)

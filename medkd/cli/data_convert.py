@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medkd.cli.argument_types import names
-from medkd.cli.manifest_summary import summarize_manifest
-from medkd.cli.terminal import write
+from medkd.cli.manifest_summary import describe_manifest
+from medkd.cli.verb import Verb
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-__all__ = ["add_parser", "run"]
+__all__ = ["VERB"]
 
 _UNKNOWN = "unknown"
 _DESCRIPTION = (
@@ -24,16 +24,7 @@ _DESCRIPTION = (
 _EXAMPLE = "example: medkd data convert SSL4MIS/data/ACDC --output acdc --spacing unknown"
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to ``medkd data``.
-
-    Args:
-        verbs: where to add it.
-    """
-    text = "Convert the h5 files of UA-MT or SSL4MIS to NIfTI with a manifest."
-    parser = verbs.add_parser(
-        "convert", help=text, description=_DESCRIPTION, epilog=_EXAMPLE, allow_abbrev=False
-    )
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", metavar="DIR", help="the folder of the lists, with the h5 files below it")
     add("--output", metavar="OUT", required=True, help="the folder to write, which must be new")
@@ -41,10 +32,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     add("--spacing", metavar="MM", nargs="+", required=True, help=text)
     text = "class names: background,left_atrium (by default known for ACDC and the left atrium)"
     add("--labels", metavar="NAMES", type=names, help=text)
-    parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Convert, with a progress bar, and say what was decided.
 
     Args:
@@ -66,10 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         spacing=_read_spacing(arguments.spacing),
         class_names=arguments.labels,
     )
-    write(manifest.changes)
-    write(f"{manifest.num_classes} classes: {', '.join(manifest.class_names)}")
-    write(f"{output}: {summarize_manifest(manifest)}")
-    write(f"now prove it: medkd data check {output}/manifest.json --dataset_dir {output}")
+    describe_manifest(manifest, f"{output}/manifest.json", dataset_dir=output)
     return 0
 
 
@@ -84,3 +71,13 @@ def _read_spacing(texts: Sequence[str]) -> list[float] | None:
             f"or `{_UNKNOWN}`, but got {' '.join(texts)}."
         ) from error
     return [x, y, z]
+
+
+VERB = Verb(
+    name="convert",
+    help="Convert the h5 files of UA-MT or SSL4MIS to NIfTI with a manifest.",
+    add_arguments=_add_arguments,
+    run=_run,
+    description=_DESCRIPTION,
+    example=_EXAMPLE,
+)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medkd.cli.argument_types import names
-from medkd.cli.manifest_summary import summarize_manifest
-from medkd.cli.terminal import write
+from medkd.cli.manifest_summary import describe_manifest
+from medkd.cli.split_options import add_split_options, read_fractions
+from medkd.cli.verb import Verb
 
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["add_parser", "run"]
+__all__ = ["VERB"]
 
-_SPLITS = ("train", "validation", "test")
 _DESCRIPTION = (
     "Convert DICOM series with structures (RTSTRUCT) or segmentations (SEG) about them to NIfTI "
     "images and label maps with a manifest, split by patient. Cases and patients get numbers in "
@@ -23,16 +23,7 @@ _DESCRIPTION = (
 _EXAMPLE = "example: medkd data from-dicom exports --output lungs --structures GTV-1,Lung_L,Lung_R"
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to ``medkd data``.
-
-    Args:
-        verbs: where to add it.
-    """
-    text = "Convert DICOM series with RTSTRUCT or SEG to NIfTI with a manifest."
-    parser = verbs.add_parser(
-        "from-dicom", help=text, description=_DESCRIPTION, epilog=_EXAMPLE, allow_abbrev=False
-    )
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", metavar="DIR", help="folder with the series at any depth, or a zip archive")
     add("--output", metavar="OUT", required=True, help="the folder to write, which must be new")
@@ -43,18 +34,10 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     add("--structures", metavar="NAMES", type=names, help=text)
     text = "name of the data set (default: DICOM series)"
     add("--name", default="DICOM series", help=text)
-    add(
-        "--fractions",
-        metavar=("TRAIN", "VALIDATION", "TEST"),
-        type=float,
-        nargs=3,
-        help="shares of the patients (default: 0.7 0.1 0.2; of fewer than three, one split `all`)",
-    )
-    add("--seed", type=int, default=0, help="seed of the split (default: 0)")
-    parser.set_defaults(run=run)
+    add_split_options(parser, few="; of fewer than three, one split `all`")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Convert, with a progress bar, and say what was decided.
 
     Args:
@@ -69,17 +52,24 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from medkd.data.dicom import convert_dicom
 
-    output, shares = arguments.output, arguments.fractions
+    output = arguments.output
     manifest = convert_dicom(
         arguments.folder,
         output,
         structures=arguments.structures,
         name=arguments.name,
-        fractions=dict(zip(_SPLITS, shares, strict=True)) if shares else None,
+        fractions=read_fractions(arguments),
         seed=arguments.seed,
     )
-    write(manifest.changes)
-    write(f"{manifest.num_classes} classes: {', '.join(manifest.class_names)}")
-    write(f"{output}: {summarize_manifest(manifest)}")
-    write(f"now prove it: medkd data check {output}/manifest.json --dataset_dir {output}")
+    describe_manifest(manifest, f"{output}/manifest.json", dataset_dir=output)
     return 0
+
+
+VERB = Verb(
+    name="from-dicom",
+    help="Convert DICOM series with RTSTRUCT or SEG to NIfTI with a manifest.",
+    add_arguments=_add_arguments,
+    run=_run,
+    description=_DESCRIPTION,
+    example=_EXAMPLE,
+)

@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medkd.cli.argument_types import names
-from medkd.cli.manifest_summary import summarize_manifest
-from medkd.cli.terminal import write, write_problem
+from medkd.cli.manifest_summary import describe_manifest
+from medkd.cli.split_options import add_split_options, read_fractions
+from medkd.cli.terminal import write_problem
+from medkd.cli.verb import Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from medkd.data import Manifest
 
-__all__ = ["add_parser", "run"]
+__all__ = ["VERB"]
 
-_SPLITS = ("train", "validation", "test")
-_SHOWN = 12  # classes named before it says how many more there are
 _DESCRIPTION = (
     "Make a manifest for a folder of images and labels, split by patient. Without patterns the "
     "folder's shape is recognized: imagesTr and labelsTr (Medical Segmentation Decathlon, nnU-Net) "
@@ -31,26 +29,17 @@ _EXAMPLE = (
 )
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to ``medkd data``.
-
-    Args:
-        verbs: where to add it.
-    """
-    text = "Make a manifest for a folder of images and labels, split by patient."
-    parser = verbs.add_parser(
-        "manifest", help=text, description=_DESCRIPTION, epilog=_EXAMPLE, allow_abbrev=False
-    )
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("dataset_dir", metavar="DIR", help="the folder")
     text = "glob pattern of the images, relative to DIR; again for each further channel of volumes"
     add("--image", metavar="PATTERN", action="append", help=text)
     for name, what in (
-        ("label", "labels"),
+        ("label", "the labels"),
         ("label_2nd", "a second observer's labels"),
-        ("mask", "field-of-view masks"),
+        ("mask", "the field-of-view masks"),
     ):
-        add(f"--{name}", metavar="PATTERN", help=f"glob pattern of the {what}, relative to DIR")
+        add(f"--{name}", metavar="PATTERN", help=f"glob pattern of {what}, relative to DIR")
     add("--patient", metavar="REGEX", help="group 1 (or `patient`) in an image's path: the patient")
     add("--pairing", metavar="REGEX", help="group 1 (or `id`) in every path: the case id")
     add("--labels", metavar="NAMES", type=names, help="class names: background,vessel")
@@ -64,27 +53,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     add("--channels", metavar="NAMES", type=names, help="channel names of volumes: FLAIR,T1")
     text = "keep images without a label, also those of imagesTs, for training (see bundles/dmd)"
     add("--unlabeled", action="store_true", help=text)
-    _add_split_and_output(parser)
-    parser.set_defaults(run=run)
-
-
-def _add_split_and_output(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "--fractions",
-        metavar=("TRAIN", "VALIDATION", "TEST"),
-        type=float,
-        nargs=3,
-        default=(0.7, 0.1, 0.2),
-        help="shares of the patients (default: 0.7 0.1 0.2)",
-    )
-    add("--seed", type=int, default=0, help="seed of the split (default: 0)")
+    add_split_options(parser)
     add("--name", help="name of the data set (default: that of dataset.json, or of DIR)")
     add("--output", metavar="FILE", help="the manifest to write (default: name of DIR.json, here)")
     add("--overwrite", action="store_true", help="replace FILE if it exists")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Make the manifest, write it, and say what is in it.
 
     Args:
@@ -118,17 +93,17 @@ def run(arguments: argparse.Namespace) -> int:
         class_names=arguments.labels,
         label_values=arguments.label_values,
         channel_names=arguments.channels,
-        fractions=dict(zip(_SPLITS, arguments.fractions, strict=True)),
+        fractions=read_fractions(arguments),
         seed=arguments.seed,
         unlabeled=arguments.unlabeled,
     )
     write_manifest(manifest, output)
-    _describe(manifest, output)
-    write(f"now prove it: medkd data check {output} --dataset_dir {arguments.dataset_dir}")
+    _warn_about_patients(manifest)
+    describe_manifest(manifest, output, dataset_dir=arguments.dataset_dir)
     return 0
 
 
-def _describe(manifest: Manifest, output: Path) -> None:
+def _warn_about_patients(manifest: Manifest) -> None:
     from medkd.data import suggest_patients
 
     cases = len(manifest.cases)
@@ -142,17 +117,6 @@ def _describe(manifest: Manifest, output: Path) -> None:
             f"{'scan' if manifest.spatial_dims == 3 else 'eye'} may be trained on and another "
             f"tested.{hint}",
         )
-    channels = ", ".join(manifest.channel_names.values())
-    kind = "volumes" if manifest.spatial_dims == 3 else "pictures"
-    write(manifest.changes)
-    write(f"{kind} of {manifest.num_channels} channel(s): {channels}")
-    write(f"{manifest.num_classes} classes: {_shorten(manifest.class_names)}")
-    write(f"{output}: {summarize_manifest(manifest)}")
-
-
-def _shorten(classes: Sequence[str]) -> str:
-    more = f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else ""
-    return ", ".join(classes[:_SHOWN]) + more
 
 
 def _pairs(text: str) -> dict[int, int]:
@@ -163,3 +127,13 @@ def _pairs(text: str) -> dict[int, int]:
         raise argparse.ArgumentTypeError(
             f"expected pairs such as 0:0,255:1, got {text!r}"
         ) from error
+
+
+VERB = Verb(
+    name="manifest",
+    help="Make a manifest for a folder of images and labels, split by patient.",
+    add_arguments=_add_arguments,
+    run=_run,
+    description=_DESCRIPTION,
+    example=_EXAMPLE,
+)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medkd.cli.terminal import write
+from medkd.cli.verb import Verb
 
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["add_parser", "run"]
+__all__ = ["VERB"]
 
 _BUNDLES = ("monailabel", "zoo")
 _NETWORKS = ("torchscript", "onnx")
@@ -22,16 +23,7 @@ _DESCRIPTION = (
 _EXAMPLE = "example: medkd export runs/end_kl --to monailabel --output my_app"
 
 
-def add_parser(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to ``medkd``.
-
-    Args:
-        nouns: where to add it.
-    """
-    text = "Write the student of a run for MONAI Label, the Model Zoo, TorchScript or ONNX."
-    parser = nouns.add_parser(
-        "export", help=text, description=_DESCRIPTION, epilog=_EXAMPLE, allow_abbrev=False
-    )
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("run_dir", metavar="RUN", help="folder of the run")
     add("--to", choices=[*_BUNDLES, *_NETWORKS], required=True, help="what to write")
@@ -42,10 +34,9 @@ def add_parser(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     add("--manifest", metavar="FILE", help=text)
     text = "image to compare on (torchscript, onnx; default: one of the run's data set)"
     add("--image", metavar="FILE", help=text)
-    parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Export, and say what was proved and how to use it.
 
     Args:
@@ -114,3 +105,13 @@ def _to_network(arguments: argparse.Namespace) -> None:
         f"{exported.path}: logits differ from PyTorch's by at most {exported.max_difference:.1e} "
         f"of the largest, on {exported.num_windows} windows of a real image"
     )
+
+
+VERB = Verb(
+    name="export",
+    help="Write the student of a run for MONAI Label, the Model Zoo, TorchScript or ONNX.",
+    add_arguments=_add_arguments,
+    run=_run,
+    description=_DESCRIPTION,
+    example=_EXAMPLE,
+)

@@ -63,12 +63,10 @@ def _make_parser() -> argparse.ArgumentParser:
     nouns = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     data = nouns.add_parser("data", help="data sets and their manifests", allow_abbrev=False)
     verbs = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for verb in (data_check, data_convert, data_from_dicom, data_manifest):
-        verb.add_parser(verbs)
-    export.add_parser(nouns)
-    plan.add_parser(nouns)
-    predict.add_parser(nouns)
-    report.add_parser(nouns)
+    for module in (data_check, data_convert, data_from_dicom, data_manifest):
+        module.VERB.add_to(verbs)
+    for module in (export, plan, predict, report):
+        module.VERB.add_to(nouns)
     return parser
 
 

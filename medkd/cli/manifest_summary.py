@@ -1,13 +1,37 @@
-"""One line on what a manifest holds."""
+"""What a manifest holds, for the terminal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medkd.cli.terminal import write
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from medkd.data import Manifest
 
-__all__ = ["summarize_manifest"]
+__all__ = ["describe_manifest", "summarize_manifest"]
+
+_SHOWN = 12  # classes named before it says how many more there are
+
+
+def describe_manifest(manifest: Manifest, path: str | Path, *, dataset_dir: str | Path) -> None:
+    """Write what was decided, which channels and classes there are, and how to prove the files.
+
+    Args:
+        manifest: the manifest.
+        path: where it was written.
+        dataset_dir: the folder of its files.
+    """
+    channels = ", ".join(manifest.channel_names.values())
+    kind = "volumes" if manifest.spatial_dims == 3 else "pictures"
+    write(manifest.changes)
+    write(f"{kind} of {manifest.num_channels} channel(s): {channels}")
+    write(f"{manifest.num_classes} classes: {_shorten(manifest.class_names)}")
+    write(f"{path}: {summarize_manifest(manifest)}")
+    write(f"now prove it: medkd data check {path} --dataset_dir {dataset_dir}")
 
 
 def summarize_manifest(manifest: Manifest) -> str:
@@ -24,3 +48,8 @@ def summarize_manifest(manifest: Manifest) -> str:
     unlabeled = sum(not case.is_labeled for case in manifest.cases)
     more = f", {unlabeled} unlabeled" if unlabeled else ""
     return f"{len(manifest.cases)} cases of {patients} patients ({splits}){more}"
+
+
+def _shorten(classes: Sequence[str]) -> str:
+    more = f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else ""
+    return ", ".join(classes[:_SHOWN]) + more

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medkd.cli.terminal import format_table, write
+from medkd.cli.verb import Verb
 
 if TYPE_CHECKING:
     import argparse
 
     from medkd.data import Manifest
 
-__all__ = ["add_parser", "run"]
+__all__ = ["VERB"]
 
 _METHODS = ("end_kl", "kd_uniform", "kd_diverse", "dmd")
 _WITH_UNLABELED = "dmd"
@@ -21,16 +22,7 @@ _SHOWN = ("spacing", "patch_size", "batch_size", "channels", "strides", "normali
 _EXAMPLE = "example: medkd plan Task04_Hippocampus --method end_kl --output my_bundle --memory 8"
 
 
-def add_parser(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to ``medkd``.
-
-    Args:
-        nouns: where to add it.
-    """
-    text = "Measure a data set of volumes and write a ready bundle for it, every number explained."
-    parser = nouns.add_parser(
-        "plan", help=text, description=text, epilog=_EXAMPLE, allow_abbrev=False
-    )
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "data",
@@ -50,10 +42,9 @@ def add_parser(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     add("--patient", metavar="REGEX", help=text)
     text = "replace DIR if `medkd plan` wrote it, with all that is in it"
     add("--overwrite", action="store_true", help=text)
-    parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Measure, choose, write, and say what was chosen.
 
     Args:
@@ -111,3 +102,12 @@ def _find(given: Path, arguments: argparse.Namespace) -> tuple[Manifest, Path]:
         )
     folder = given.parent if arguments.dataset_dir is None else Path(arguments.dataset_dir)
     return read_manifest(given), folder.expanduser()
+
+
+VERB = Verb(
+    name="plan",
+    help="Measure a data set of volumes and write a ready bundle for it, every number explained.",
+    add_arguments=_add_arguments,
+    run=_run,
+    example=_EXAMPLE,
+)

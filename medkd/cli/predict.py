@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from medkd.cli.terminal import write
+from medkd.cli.verb import Verb
 
 if TYPE_CHECKING:
     import argparse
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from medkd.workflows import CasePrediction, PredictionInput
 
-__all__ = ["add_parser", "run"]
+__all__ = ["VERB"]
 
 _BACKENDS = ("auto", "torch", "torchscript", "onnx", "compile")
 _DESCRIPTION = (
@@ -26,16 +27,7 @@ _DESCRIPTION = (
 _EXAMPLE = "example: medkd predict runs/end_kl --input scans --output predictions"
 
 
-def add_parser(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to ``medkd``.
-
-    Args:
-        nouns: where to add it.
-    """
-    text = "Segment volumes, pictures or a DICOM series with the student of a run."
-    parser = nouns.add_parser(
-        "predict", help=text, description=_DESCRIPTION, epilog=_EXAMPLE, allow_abbrev=False
-    )
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("run_dir", metavar="RUN", help="folder of a finished run")
     text = "a NIfTI file, a picture, a folder of either, or a folder or zip archive of DICOM"
@@ -52,10 +44,9 @@ def add_parser(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     ):
         text = f"write the map {what}, too; for pictures it is always written"
         add(f"--with_{name}", action="store_true", help=text)
-    parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Predict, with a progress bar, and say where the label maps are and what took how long.
 
     Args:
@@ -120,3 +111,13 @@ def _describe_time(seconds: Sequence[Mapping[str, float]]) -> str:
     total = sum(sums.values())
     shares = ", ".join(f"{stage} {100 * value / total:.0f} %" for stage, value in sums.items())
     return f"{total:.1f} s: {shares}"
+
+
+VERB = Verb(
+    name="predict",
+    help="Segment volumes, pictures or a DICOM series with the student of a run.",
+    add_arguments=_add_arguments,
+    run=_run,
+    description=_DESCRIPTION,
+    example=_EXAMPLE,
+)

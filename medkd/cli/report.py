@@ -5,25 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medkd.cli.terminal import write
+from medkd.cli.verb import Verb
 
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["add_parser", "run"]
+__all__ = ["VERB"]
 
 _EXAMPLE = "example: medkd report runs/seed_0 runs/seed_1 --output runs/comparison"
 
 
-def add_parser(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb to ``medkd``.
-
-    Args:
-        nouns: where to add it.
-    """
-    text = "Compare the reports of runs on one page: scores, differences, degradation under shift."
-    parser = nouns.add_parser(
-        "report", help=text, description=text, epilog=_EXAMPLE, allow_abbrev=False
-    )
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "runs",
@@ -37,10 +29,9 @@ def add_parser(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         metavar="RUN",
         help="the RUN that the others are tested against (default: the first)",
     )
-    parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Read the reports, write the page, and say where it is.
 
     Args:
@@ -55,3 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
     page = write_comparison(arguments.runs, arguments.output, baseline=arguments.baseline)
     write(f"Comparison: {page}")
     return 0
+
+
+VERB = Verb(
+    name="report",
+    help="Compare the reports of runs on one page: scores, differences, degradation under shift.",
+    add_arguments=_add_arguments,
+    run=_run,
+    example=_EXAMPLE,
+)

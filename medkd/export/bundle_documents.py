@@ -85,7 +85,7 @@ def _data_license(run: TrainedRun) -> str:
 
 def _readme(run: TrainedRun, metadata: Mapping[str, Any]) -> str:
     manifest = run.manifest
-    kind = "volumes" if run.spatial_dims == 3 else "pictures"
+    kind = "volumes" if run.opened.spatial_dims == 3 else "pictures"
     return "\n".join(
         [
             f"# {metadata['name']}",
@@ -140,7 +140,7 @@ def _readme(run: TrainedRun, metadata: Mapping[str, Any]) -> str:
 
 
 def _folders(run: TrainedRun) -> str:
-    suffix = "Tr" if run.spatial_dims == 3 else ""
+    suffix = "Tr" if run.opened.spatial_dims == 3 else ""
     return f"`DATA/images{suffix}` and `DATA/labels{suffix}`"
 
 
@@ -151,7 +151,7 @@ def _split_sizes(run: TrainedRun) -> str:
 
 def _preprocessing(run: TrainedRun) -> str:
     windows = " x ".join(str(size) for size in run.inference["patch_size"])
-    if run.spatial_dims == 2:
+    if run.opened.spatial_dims == 2:
         return f"See `preprocessing` in `configs/inference.json`. Windows of {windows} pixels."
     spacing = " x ".join(f"{size:g}" for size in run.inference["spacing"])
     return (

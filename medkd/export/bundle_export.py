@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -18,15 +16,16 @@ from medkd.export.export_proof import prove_bundle
 from medkd.export.plain_inference import plain_inference
 from medkd.export.plain_training import plain_multi_gpu, plain_training
 from medkd.export.trained_run import read_run
-from medkd.files import atomic_write
-from medkd.networks import save_state
+from medkd.files import atomic_folder, atomic_write
 from medkd.planning.json_layout import format_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from medkd.export.export_proof import Proof
     from medkd.export.trained_run import TrainedRun
 
-__all__ = ["check_new_folder", "choose_name", "export_bundle", "write_bundle_folder"]
+__all__ = ["choose_name", "export_bundle", "write_bundle_folder"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 # To MONAI Label, these in a name say what kind of model it is.
@@ -63,17 +62,9 @@ def export_bundle(
         ValueError: if the weights do not fit, ``name`` will not do, or the bundle segments
             otherwise than the run. In all these cases nothing is written.
     """
-    path = check_new_folder(output)
-    run = read_run(run_dir, manifest=manifest)
-    name = choose_name(name, run)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        proof = write_bundle_folder(temporary, run, name=name)
-        temporary.rename(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    return proof
+    with atomic_folder(output) as temporary:
+        run = read_run(run_dir, manifest=manifest)
+        return write_bundle_folder(temporary, run, name=choose_name(name, run))
 
 
 def write_bundle_folder(folder: Path, run: TrainedRun, *, name: str) -> Proof:
@@ -91,7 +82,8 @@ def write_bundle_folder(folder: Path, run: TrainedRun, *, name: str) -> Proof:
         for file, text in _texts(run, name=name).items():
             with atomic_write(folder / file, "w") as stream:
                 stream.write(text)
-        save_state(run.weights, folder / "models" / "model.pt")
+        (folder / "models").mkdir()
+        shutil.copyfile(run.opened.model_file, folder / "models" / "model.pt")
         progress.update()
         progress.set_description("proving it without medkd")
         proof = prove_bundle(folder, run)
@@ -99,24 +91,6 @@ def write_bundle_folder(folder: Path, run: TrainedRun, *, name: str) -> Proof:
     for cache in folder.rglob("__pycache__"):  # what the proof left
         shutil.rmtree(cache)
     return proof
-
-
-def check_new_folder(output: str | Path) -> Path:
-    """Refuse a place that is taken.
-
-    Args:
-        output: the folder to write.
-
-    Returns:
-        The absolute path.
-
-    Raises:
-        FileExistsError: if there is something.
-    """
-    path = Path(output).expanduser().resolve()
-    if path.exists():
-        raise FileExistsError(f"Expected a new folder for --output, but {path} exists.")
-    return path
 
 
 def choose_name(name: str | None, run: TrainedRun) -> str:

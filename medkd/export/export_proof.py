@@ -132,7 +132,7 @@ def _make_up(folder: Path, run: TrainedRun) -> Path:
     shape = [3 * int(size) // 2 + 1 for size in run.inference["patch_size"]]
     coarse = generator.uniform(30, 220, [size // 8 + 1 for size in shape])
     blocks = np.kron(coarse, np.ones([8] * len(shape)))[tuple(slice(size) for size in shape)]
-    if run.spatial_dims == 2:
+    if run.opened.spatial_dims == 2:
         path = folder / "case.png"
         Image.fromarray(np.repeat(blocks.astype(np.uint8)[..., None], 3, axis=2)).save(path)
         return path
@@ -153,7 +153,7 @@ def _segment_by_run(run: TrainedRun, image: Path, output: Path) -> Path:
     parser["handlers"] = []
     if "windows" in run.inference:
         parser["windows::progress"] = False
-    load_weights(parser.get_parsed_content("network"), run.run_dir / "models" / "model.pt")
+    load_weights(parser.get_parsed_content("network"), run.opened.folder / "models" / "model.pt")
     parser.get_parsed_content("evaluator").run()
     return next(output.glob("case_segmentation.*"))
 
@@ -187,7 +187,9 @@ def _cause(written: str) -> str:
 def _compare(expected: Path, found: Path, *, run: TrainedRun, case: str) -> Proof:
     label, affine = _read(expected)
     other, other_affine = _read(found)
-    if run.spatial_dims == 2:  # the run writes its last class as white, the bundle class indices
+    if (
+        run.opened.spatial_dims == 2
+    ):  # the run writes its last class as white, the bundle class indices
         label = np.rint(label / 255 * (run.manifest.num_classes - 1))
     if label.shape != other.shape or not np.allclose(affine, other_affine, atol=_SAME_PLACE):
         raise ValueError(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 import shlex
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medkd.export.bundle_export import check_new_folder, choose_name, write_bundle_folder
+from medkd.export.bundle_export import choose_name, write_bundle_folder
 from medkd.export.ranking_agreement import ranking_agreement
 from medkd.export.trained_run import read_run
-from medkd.files import atomic_write
+from medkd.files import atomic_folder, atomic_write
 
 if TYPE_CHECKING:
     from medkd.export.export_proof import Proof
@@ -88,14 +86,12 @@ def export_monailabel(
         ValueError: if the weights do not fit, ``name`` will not do, or the bundle segments
             otherwise than the run. In all these cases nothing is written.
     """
-    path = check_new_folder(output)
-    run = read_run(run_dir, manifest=manifest)
-    name = choose_name(name, run)
-    agreement = ranking_agreement(run.run_dir)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
+    path = Path(output).expanduser().resolve()
+    with atomic_folder(path) as temporary:
+        run = read_run(run_dir, manifest=manifest)
+        name = choose_name(name, run)
         proof = write_bundle_folder(temporary / "model" / name, run, name=name)
-        app = ExportedApp(path, name, proof, agreement)
+        app = ExportedApp(path, name, proof, ranking_agreement(run.opened.folder))
         texts = {
             "main.py": _MAIN,
             "requirements.txt": _REQUIREMENTS,
@@ -104,10 +100,6 @@ def export_monailabel(
         for file, text in texts.items():
             with atomic_write(temporary / file, "w") as stream:
                 stream.write(text)
-        temporary.rename(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return app
 
 

@@ -56,7 +56,7 @@ def plain_inference(run: TrainedRun, scripts: BundleScripts) -> dict[str, Any]:
     Returns:
         The content of ``configs/inference.json``.
     """
-    files = f"sorted(glob.glob(@dataset_dir + '/{_PATTERN[run.spatial_dims]}'))"
+    files = f"sorted(glob.glob(@dataset_dir + '/{_PATTERN[run.opened.spatial_dims]}'))"
     return {
         "imports": ["$import glob", "$import torch"],
         "bundle_root": ".",
@@ -138,7 +138,7 @@ def _inferer(run: TrainedRun) -> dict[str, Any]:
 def _postprocessing(run: TrainedRun, scripts: BundleScripts) -> list[dict[str, Any]]:
     dtype = "uint8" if run.inference["num_classes"] <= _LARGEST_UINT8 else "int16"
     index = {"_target_": "AsDiscreted", "keys": "@pred", "argmax": True, "dtype": f"$torch.{dtype}"}
-    if run.spatial_dims == 3:
+    if run.opened.spatial_dims == 3:
         place = {
             "_target_": scripts.add("medkd.data.RestoreGeometryd"),
             "keys": "@pred",
@@ -151,14 +151,14 @@ def _postprocessing(run: TrainedRun, scripts: BundleScripts) -> list[dict[str, A
         "keys": "@pred",
         "output_dir": "@output_dir",
         "output_postfix": "segmentation",
-        "output_ext": _SUFFIX[run.spatial_dims],
+        "output_ext": _SUFFIX[run.opened.spatial_dims],
         "output_dtype": f"$torch.{dtype}",
         # A volume is on its file's grid by now. MONAI 1.6's writer turns that into a plane's if it
         # is not told the grid to resample to, and refuses sagittal and coronal scans.
-        "resample": run.spatial_dims == 3,
+        "resample": run.opened.spatial_dims == 3,
         "mode": "nearest",
         "separate_folder": False,
         "print_log": False,
     }
-    has_mask = run.spatial_dims == 3 or "mask" in run.inference
+    has_mask = run.opened.spatial_dims == 3 or "mask" in run.inference
     return [index, *([place] if has_mask else []), save]

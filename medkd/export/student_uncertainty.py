@@ -70,8 +70,7 @@ class StudentUncertainty:
             image_file: the file.
 
         Returns:
-            Mean predictive entropy in nats, in ``[0, log C]`` but for the rounding of the map,
-            which is kept in half precision.
+            Mean predictive entropy in nats, in ``[0, log C]``.
         """
         if not Path(image_file).exists():
             raise FileNotFoundError(f"Expected an image at {image_file}, but there is none.")

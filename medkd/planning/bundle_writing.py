@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medkd.data import write_manifest
-from medkd.files import atomic_write
+from medkd.files import atomic_folder, atomic_write
 from medkd.planning.bundle_changes import planned_configs
 from medkd.planning.bundle_readme import readme_text
 from medkd.planning.json_layout import format_json
@@ -59,7 +57,7 @@ def write_bundle(
     output: str | Path,
     overwrite: bool = False,
 ) -> Path:
-    """Write the bundle into a temporary folder beside ``output``, then rename it.
+    """Write the bundle, whole or not at all.
 
     Args:
         plan: what was chosen.
@@ -87,29 +85,9 @@ def write_bundle(
     texts["logging.conf"] = plan.template.logging_conf
     texts["README.md"] = readme_text(plan, bundle_dir=path, image_dir=images)
     texts[_MARK] = format_json(plan.fingerprint.to_json())
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
+    with atomic_folder(path, replace=overwrite) as temporary:
         for file, text in texts.items():
             with atomic_write(temporary / file, "w") as stream:
                 stream.write(text)
         write_manifest(manifest, temporary / "manifest.json")
-        _take_place(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return path
-
-
-def _take_place(temporary: Path, path: Path) -> None:
-    """A folder cannot be renamed over a full one, so the old one steps aside first."""
-    if not path.exists():
-        temporary.rename(path)
-        return
-    old = path.with_name(f"{temporary.name}.old")
-    path.rename(old)
-    try:
-        temporary.rename(path)
-    except BaseException:
-        old.rename(path)
-        raise
-    shutil.rmtree(old)

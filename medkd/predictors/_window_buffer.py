@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from medkd.functional import entropy
@@ -124,7 +125,20 @@ def _reduce(sums: Tensor, maps: dict[str, Tensor], *, axis: int) -> None:
             continue
         total = chunk.sum(dim=0)
         if "probability" in maps:
-            maps["probability"].narrow(axis, start, length).copy_(largest / total)
+            low, high = _halves_within(1 / len(sums), 1.0)
+            probability = maps["probability"].narrow(axis, start, length)
+            probability.copy_(largest / total).clamp_(low, high)
         if "uncertainty" in maps:
             entropies = entropy((chunk / total).unsqueeze(0))[0, 0]
-            maps["uncertainty"].narrow(axis, start, length).copy_(entropies)
+            low, high = _halves_within(0.0, math.log(len(sums)))
+            maps["uncertainty"].narrow(axis, start, length).copy_(entropies).clamp_(low, high)
+
+
+def _halves_within(low: float, high: float) -> tuple[float, float]:
+    """The outermost float16 values in an interval, which rounding to float16 may leave."""
+    first, last = np.float16(low), np.float16(high)
+    if float(first) < low:
+        first = np.nextafter(first, np.float16(np.inf))
+    if float(last) > high:
+        last = np.nextafter(last, np.float16(-np.inf))
+    return float(first), float(last)

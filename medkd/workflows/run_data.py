@@ -25,19 +25,18 @@ def find_manifest(run_dir: str | Path) -> tuple[Manifest, Path] | None:
         run_dir: the run's folder, with ``config.json``.
 
     Returns:
-        The manifest and its path; ``None`` if there is none where the run had it, seen from the
-        working directory, nor in the folder of the data.
+        The manifest and its path; ``None`` if the file that the run names, seen from the working
+        directory, is not there. Where the run has an expression it is the one in the folder of the
+        data.
 
     Raises:
         ValueError: if the manifest breaks its format.
     """
     config = _configuration(run_dir)
-    stated, folder = config.get("manifest"), config.get("dataset_dir")
-    candidates = [Path(stated)] if isinstance(stated, str) and not stated.startswith("$") else []
-    if isinstance(folder, str):
-        candidates.append(Path(folder).expanduser() / "manifest.json")
-    path = next((candidate for candidate in candidates if candidate.is_file()), None)
-    return None if path is None else (read_manifest(path), path)
+    stated = str(config.get("manifest", "$"))
+    in_data = Path(str(config.get("dataset_dir", "."))) / "manifest.json"
+    path = (in_data if stated.startswith("$") else Path(stated)).expanduser()
+    return (read_manifest(path), path) if path.is_file() else None
 
 
 def run_class_names(run_dir: str | Path, num_classes: int) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from monai.bundle.config_parser import ConfigParser
 
-from medkd.networks import load_weights
+from medkd.ensembles import load_network
 from medkd.workflows.run_data import run_class_names
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunInference", "open_run"]
 
+_FILE = "inference.json"
 _NEEDED = (
     *("image", "pred", "num_channels", "num_classes", "patch_size", "model_file", "network_def"),
     *("preprocessing", "inferer", "postprocessing"),
@@ -126,12 +127,10 @@ def open_run(
     parser.update(changes)
     where = torch.device(parser.get_parsed_content("device"))
     model_file = Path(parser.get_parsed_content("model_file"))
-    network: nn.Module = parser.get_parsed_content("network_def")
-    load_weights(network, model_file)
     return RunInference(
         folder=folder,
         config=parser.get(),
-        network=network.to(where).eval(),
+        network=load_network(folder / _FILE, model_file, device=where),
         model_file=model_file,
         preparing=_steps(parser.get_parsed_content("preprocessing")),
         inferer=parser.get_parsed_content("inferer"),
@@ -143,7 +142,7 @@ def open_run(
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    path = folder / "inference.json"
+    path = folder / _FILE
     if not path.is_file():
         raise FileNotFoundError(
             f"Expected the folder of a finished run, but there is no {path}: a run's training "

@@ -36,8 +36,9 @@ def test_converts_to_what_passes_the_check(folder, tmp_path, capsys):
     lines = captured.out.splitlines()
     assert "0.625 x 0.625 x 1 mm was stated by who converted them" in lines[0]
     assert lines[1:] == [
+        "volumes of 1 channel(s): LGE MR",
         "2 classes: background, left_atrium",
-        f"{output}: 4 cases of 4 patients (train 1, validation 2, test 1)",
+        f"{output}/manifest.json: 4 cases of 4 patients (train 1, validation 2, test 1)",
         f"now prove it: medkd data check {output}/manifest.json --dataset_dir {output}",
     ]
     manifest = str(output / "manifest.json")

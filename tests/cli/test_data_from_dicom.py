@@ -23,8 +23,9 @@ def test_converts_to_what_passes_the_check(lungs, tmp_path, capsys):
     lines = captured.out.splitlines()
     assert lines[0].startswith("Made by `medkd data from-dicom`: contours are filled by the even")
     assert lines[1:] == [
+        "volumes of 1 channel(s): CT",
         "2 classes: background, gtv_1",
-        f"{output}: 2 cases of 2 patients (all 2)",
+        f"{output}/manifest.json: 2 cases of 2 patients (all 2)",
         f"now prove it: medkd data check {output}/manifest.json --dataset_dir {output}",
     ]
     manifest = str(output / "manifest.json")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from medkd import __version__
@@ -50,7 +52,7 @@ def test_an_error_is_one_line_and_an_exit_code(error, line, code, monkeypatch, c
     def fail(_):
         raise error
 
-    monkeypatch.setattr(data_check, "run", fail)
+    monkeypatch.setattr(data_check, "VERB", replace(data_check.VERB, run=fail))
     assert main(["data", "check", "x.json", "--dataset_dir", "."]) == code
     captured = capsys.readouterr()
     assert captured.err.startswith(f"medkd: {line}")

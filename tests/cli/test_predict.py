@@ -38,7 +38,7 @@ def test_every_backend_writes_the_same(small_run, tmp_path, backend):
 
 def test_offers_every_backend():
     parser = argparse.ArgumentParser()
-    predict.add_parser(parser.add_subparsers())
+    predict.VERB.add_to(parser.add_subparsers())
     for backend in BACKENDS:
         arguments = ["predict", "run", "--input", "a", "--output", "b", "--backend", backend]
         assert parser.parse_args(arguments).backend == backend

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medkd.data import check_cases, convert_ssl4mis, load_cases, read_manifest, select_labeled
-from medkd.data.ssl4mis_folder import read_ssl4mis_folder
+from medkd.data.ssl4mis.ssl4mis_folder import read_ssl4mis_folder
 
 pytestmark = pytest.mark.slow
 

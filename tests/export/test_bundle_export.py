@@ -133,7 +133,7 @@ def test_rejects_a_run_whose_manifest_is_elsewhere(copied_run, volume_run):
 
 
 def test_rejects_a_folder_that_exists(volume_run, tmp_path):
-    with pytest.raises(FileExistsError, match="a new folder for --output"):
+    with pytest.raises(FileExistsError, match="a new folder for the output"):
         export_bundle(volume_run, tmp_path)
 
 

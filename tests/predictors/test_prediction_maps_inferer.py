@@ -43,6 +43,21 @@ def check_maps(maps, expected):
     assert differ.float().mean() < 1e-3
 
 
+@pytest.mark.parametrize("num_classes", [2, 3, 5, 7])
+def test_rounding_to_half_precision_keeps_the_bounds(num_classes):
+    """A half next to log 2 lies above it, one next to 1 / 3 below."""
+    windows = SlidingWindowInferer([4, 4], mode="gaussian")
+
+    def undecided(window):
+        return torch.zeros(len(window), num_classes, *window.shape[2:])
+
+    maps = PredictionMapsInferer(windows, **ALL)(torch.zeros(1, 1, 8, 8), undecided)
+    entropies, probability = maps["uncertainty"].double(), maps["probability"].double()
+    assert math.log(num_classes) - 1e-3 < entropies.min() <= entropies.max()
+    assert entropies.max() <= math.log(num_classes)
+    assert 1 / num_classes <= probability.min() <= probability.max() < 1 / num_classes + 1e-3
+
+
 @pytest.mark.parametrize("num_members", [1, 3])
 @pytest.mark.parametrize("mode", ["constant", "gaussian"])
 @pytest.mark.parametrize("overlap", [0, 0.25, 0.6])

@@ -17,9 +17,11 @@ def test_class_names_are_those_of_the_manifest(small_run):
     names = ["background", "esophagus", "heart", "trachea", "aorta"]
     assert run_class_names(run, 5) == names
     assert run_class_names(run, 3) == ["background", "class 1", "class 2"]
-    rewrite(run, manifest="no_such.json")  # then that of the data's folder
+    rewrite(run, manifest="$medkd.data.chest_ct_phantom(@dataset_dir)")  # in the data's folder
     assert run_class_names(run, 5) == names
-    rewrite(run, dataset_dir="nowhere")
+    rewrite(run, manifest="no_such.json")
+    assert find_manifest(run) is None
+    rewrite(run, manifest="$medkd.data.chest_ct_phantom(@dataset_dir)", dataset_dir="nowhere")
     assert run_class_names(run, 2) == ["background", "class 1"]
     assert find_manifest(run) is None
     assert find_image(run) is None

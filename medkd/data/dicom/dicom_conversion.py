@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from medkd.data.channel_proposal import name_modality
 from medkd.data.dicom.dicom_files import find_dicom_files
 from medkd.data.dicom.header_reading import quiet_pydicom
 from medkd.data.dicom.label_files import LabelSource, match_labels, read_labels
@@ -18,10 +17,11 @@ from medkd.data.dicom.label_painting import paint_labels
 from medkd.data.dicom.series_listing import group_series
 from medkd.data.dicom.series_reading import read_listed_series
 from medkd.data.dicom.structure_choice import StructureChoice, choose_structures
-from medkd.data.manifest import parse_manifest
-from medkd.data.manifest_making import write_manifest
-from medkd.data.patient_split import split_patients
-from medkd.data.phantoms.volume_files import write_volume
+from medkd.data.images.volume_file_writer import write_volume
+from medkd.data.manifests.channel_proposal import name_modality
+from medkd.data.manifests.manifest import parse_manifest
+from medkd.data.manifests.manifest_making import write_manifest
+from medkd.data.manifests.patient_split import split_patients
 from medkd.files import atomic_folder
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from medkd.data.dicom.dicom_files import DicomFile
     from medkd.data.dicom.series_listing import SeriesListing
-    from medkd.data.manifest import Manifest
+    from medkd.data.manifests.manifest import Manifest
 
 __all__ = ["convert_dicom"]
 
@@ -86,7 +86,6 @@ def convert_dicom(
         ValueError: if no series has labels, none of them is a volume, no structure is known, or
             series of several modalities are mixed.
     """
-    output = Path(output_dir).expanduser().resolve()
     with find_dicom_files(path) as files, quiet_pydicom():
         listings = sorted(group_series(files), key=lambda each: min(f.path for f in each.files))
         matched, unmatched = match_labels(files, listings)
@@ -99,7 +98,7 @@ def convert_dicom(
         sources = {n: [read_labels(f) for f in found] for n, found in matched.items()}
         names = [[n for s in sources[each.number] for n in s.names] for each in labeled]
         choice = choose_structures(names, wanted=structures)
-        with atomic_folder(output) as temporary:
+        with atomic_folder(output_dir) as temporary:
             findings = _convert(labeled, sources, choice, temporary)
             if not findings.cases:
                 raise ValueError(

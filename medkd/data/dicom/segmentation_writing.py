@@ -13,7 +13,7 @@ from pydicom.valuerep import DA, TM
 from medkd import __version__
 from medkd.data.dicom.header_reading import quiet_pydicom
 from medkd.data.dicom.segment_codes import code_class
-from medkd.data.grid_difference import describe_difference, same_grid
+from medkd.data.images.grid_difference import describe_difference, same_grid
 from medkd.files import atomic_write
 
 if TYPE_CHECKING:

@@ -58,7 +58,7 @@ def test_writes_the_same_bytes_every_time(kind, folder, tmp_path):
 
 def test_manifest_says_what_the_files_are(kind, manifest):
     phantom, modality, channel, num_classes, num_cases = kind
-    assert manifest["name"] == phantom.__name__
+    assert manifest["name"] == phantom.name
     assert (manifest["spatial_dims"], manifest["modality"]) == (3, modality)
     assert manifest["channel_names"] == {"0": channel}
     assert sorted(manifest["labels"].values()) == list(range(num_classes))
@@ -111,8 +111,8 @@ def test_draws_again_only_what_is_missing(kind, folder, manifest, tmp_path, monk
         written.append(str(Path(path).relative_to(tmp_path)))
         return atomic_write(path, mode)
 
-    for name in ("volume_files", "phantom_folder"):
-        module = importlib.import_module(f"medkd.data.phantoms.{name}")
+    for name in ("images.volume_file_writer", "phantoms.phantom_folder"):
+        module = importlib.import_module(f"medkd.data.{name}")
         monkeypatch.setattr(module, "atomic_write", recording_write)
     kind[0](tmp_path, **SETTINGS)
     assert contents(tmp_path) == whole

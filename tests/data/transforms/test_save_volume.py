@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import math
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from medkd.data import SaveVolumed
+from medkd.data.transforms import save_volume
+
+SHAPE = (5, 4, 3)
+KINDS = {"1": nibabel.Nifti1Image, "2": nibabel.Nifti2Image}
+
+
+def write_scan(path, kind="1", codes=(1, 4), header=None):
+    affine = np.array(
+        [[0.0, -1.1, 0.0, 5.0], [0.0, 0.0, 2.5, -7.0], [0.9, 0.0, 0.0, 3.25], [0, 0, 0, 1]]
+    )
+    image = KINDS[kind](np.zeros(SHAPE, dtype=np.int16), affine)
+    image.header.set_qform(affine, code=codes[0])
+    image.header.set_sform(affine, code=codes[1])
+    image.header.set_xyzt_units("mm", "sec")
+    for name, text in (header or {}).items():
+        image.header[name] = text
+    # With an affine of its own an image would be given a code.
+    nibabel.save(KINDS[kind](image.dataobj, None, image.header), path)
+    return path
+
+
+def case_of(path, **maps):
+    meta = {"filename_or_obj": str(path)}
+    return {
+        "case_id": "P07",
+        "image": MetaTensor(torch.zeros(1, 2, 2, 2), meta=meta),
+        **{name: torch.as_tensor(values) for name, values in maps.items()},
+    }
+
+
+@pytest.fixture
+def labels():
+    return torch.randint(0, 7, (1, *SHAPE), generator=torch.Generator().manual_seed(3)).byte()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("codes", [(1, 4), (0, 2), (1, 0), (0, 0)])
+def test_lies_where_the_file_lies(tmp_path, labels, kind, codes):
+    scan = write_scan(tmp_path / "scan.nii", kind, codes)
+    SaveVolumed("segmentation", tmp_path / "out")(case_of(scan, segmentation=labels))
+    (path,) = (tmp_path / "out").iterdir()
+    assert path.name == "P07_segmentation.nii.gz"
+    source, written = nibabel.load(scan), nibabel.load(path)
+    assert type(written) is nibabel.Nifti1Image
+    assert np.array_equal(written.get_fdata(), labels[0])
+    assert written.get_data_dtype() == np.uint8
+    np.testing.assert_allclose(written.affine, source.affine, atol=1e-6)
+    ours, theirs = written.header, source.header
+    assert [int(ours[code]) for code in ("qform_code", "sform_code")] == list(codes)
+    np.testing.assert_allclose(ours["pixdim"][:4], theirs["pixdim"][:4], rtol=1e-6)
+    assert ours.get_xyzt_units() == ("mm", "sec")
+
+
+@pytest.mark.parametrize("codes", [(1, 4), (0, 2), (1, 0)])
+def test_other_readers_agree(tmp_path, labels, codes):
+    simpleitk = pytest.importorskip("SimpleITK")
+    scan = write_scan(tmp_path / "scan.nii.gz", codes=codes)
+    SaveVolumed("segmentation", tmp_path)(case_of(scan, segmentation=labels))
+    SaveVolumed("uncertainty", tmp_path, maximum=2)(case_of(scan, uncertainty=labels / 3))
+    source = simpleitk.ReadImage(str(scan))
+    for name, expected, step in (("segmentation", labels, 0), ("uncertainty", labels / 3, 1 / 255)):
+        written = simpleitk.ReadImage(str(tmp_path / f"P07_{name}.nii.gz"))
+        for of in (simpleitk.Image.GetSpacing, simpleitk.Image.GetOrigin):
+            assert of(written) == of(source)
+        assert written.GetDirection() == source.GetDirection()
+        values = simpleitk.GetArrayFromImage(written).T
+        np.testing.assert_allclose(values, expected[0], atol=step)
+    assert simpleitk.ReadImage(
+        str(tmp_path / "P07_segmentation.nii.gz")
+    ).GetPixelIDTypeAsString() == ("8-bit unsigned integer")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_text_of_the_file_is_copied(tmp_path, labels, kind):
+    name = b"DOE^JANE"
+    fields = ("descrip", "aux_file", "intent_name", *(("db_name",) if kind == "1" else ()))
+    scan = write_scan(tmp_path / "scan.nii", kind, header=dict.fromkeys(fields, name))
+    image = nibabel.load(scan)
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", name))
+    nibabel.save(image, scan)
+    assert name in scan.read_bytes()
+    SaveVolumed("segmentation", tmp_path)(case_of(scan, segmentation=labels))
+    with nibabel.openers.Opener(str(tmp_path / "P07_segmentation.nii.gz")) as file:
+        assert name not in file.read()
+
+
+@pytest.mark.parametrize("maximum", [1.0, math.log(5)])
+def test_a_map_keeps_its_values_to_a_255th(tmp_path, maximum, monkeypatch):
+    monkeypatch.setattr(save_volume, "_SLAB", 2)
+    scan = write_scan(tmp_path / "scan.nii")
+    values = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(1)).half() * maximum
+    values.view(-1)[:3] = torch.tensor([0.0, maximum, maximum * 1.01])
+    SaveVolumed("probability", tmp_path, maximum=maximum)(case_of(scan, probability=values))
+    written = nibabel.load(tmp_path / "P07_probability.nii.gz")
+    assert written.get_data_dtype() == np.uint8
+    expected = values[0].float().clamp(max=maximum).numpy()
+    np.testing.assert_allclose(written.get_fdata(), expected, atol=maximum / 255 / 2 + 1e-6)
+    assert written.get_fdata().max() == pytest.approx(maximum)
+
+
+def test_many_classes_and_maps_not_asked_for(tmp_path):
+    scan = write_scan(tmp_path / "scan.nii")
+    values = torch.full((1, *SHAPE), 300, dtype=torch.int16)
+    save = SaveVolumed(["segmentation", "other"], tmp_path, allow_missing_keys=True)
+    assert save(case_of(scan, segmentation=values)).keys() == {"case_id", "image", "segmentation"}
+    written = nibabel.load(tmp_path / "P07_segmentation.nii.gz")
+    assert written.get_data_dtype() == np.int16
+    assert (written.get_fdata() == 300).all()
+
+
+def test_equal_maps_make_equal_files(tmp_path, labels):
+    scan = write_scan(tmp_path / "scan.nii")
+    for folder in ("one", "two"):
+        SaveVolumed("segmentation", tmp_path / folder)(case_of(scan, segmentation=labels))
+    one, two = (tmp_path / f / "P07_segmentation.nii.gz" for f in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_long_axis_needs_nifti_2(tmp_path):
+    values = torch.zeros(1, 2**15, 1, 1, dtype=torch.uint8)
+    scan = tmp_path / "scan.nii"
+    nibabel.save(nibabel.Nifti2Image(values[0].numpy(), np.eye(4)), scan)
+    SaveVolumed("segmentation", tmp_path)(case_of(scan, segmentation=values))
+    written = nibabel.load(tmp_path / "P07_segmentation.nii.gz")
+    assert type(written) is nibabel.Nifti2Image
+    assert written.shape == (2**15, 1, 1)
+
+
+def test_without_a_file_the_map_says_where_it_lies(tmp_path, labels):
+    affine = np.diag([2.0, -3.0, 4.0, 1.0])
+    case = {"case_id": "P07", "image": torch.zeros(1, 2, 2, 2)}
+    case["segmentation"] = MetaTensor(labels, affine=affine)
+    SaveVolumed("segmentation", tmp_path)(case)
+    written = nibabel.load(tmp_path / "P07_segmentation.nii.gz")
+    np.testing.assert_allclose(written.affine, affine)
+    assert written.header.get_xyzt_units()[0] == "mm"
+    with pytest.raises(TypeError, match="`segmentation` to be a MetaTensor"):
+        SaveVolumed("segmentation", tmp_path)({**case, "segmentation": labels})
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, labels, monkeypatch):
+    scan = write_scan(tmp_path / "scan.nii")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(nibabel.Nifti1Image, "to_stream", full)
+    with pytest.raises(OSError, match=r"to write .*P07_segmentation\.nii\.gz, but got: No s"):
+        SaveVolumed("segmentation", tmp_path / "out")(case_of(scan, segmentation=labels))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_rejects_what_does_not_fit(tmp_path, labels):
+    scan = write_scan(tmp_path / "scan.nii")
+    with pytest.raises(ValueError, match="`maximum` to be above zero, but got 0"):
+        SaveVolumed("probability", tmp_path, maximum=0)
+    with pytest.raises(ValueError, match=r"\(1, 5, 4, 3\), the grid of .*scan.nii, but got \(1, 5"):
+        SaveVolumed("segmentation", tmp_path)(case_of(scan, segmentation=labels[..., :2]))
+    with pytest.raises(ValueError, match=r"`segmentation` to be labels .* got torch\.float32"):
+        SaveVolumed("segmentation", tmp_path)(case_of(scan, segmentation=labels.float()))
