@@ -7,8 +7,8 @@ RUN := $(VENV)/bin/python
 demo: $(VENV)/.demo  ## Train an ensemble, distil it and judge it, on made-up retinas
 	$(RUN) -m monai.bundle run training --config_file bundles/end_kl/train.json
 
-test: $(VENV)/.test  ## Run every test
-	$(RUN) -m pytest
+test: $(VENV)/.test  ## Run every test, one file a processor
+	$(RUN) -m pytest --numprocesses auto --dist loadfile
 
 test-monailabel: $(VENV)/.test $(VENV)/.monailabel  ## Run the real MONAI Label server on a student
 	MEDKD_MONAILABEL_PYTHON=$(abspath $(VENV)/monailabel/bin/python) $(RUN) -m pytest -m monailabel

@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import json
+import os
 from pathlib import Path
 
 import nibabel
@@ -11,6 +12,13 @@ from PIL import Image
 
 _REPOSITORY = Path(__file__).parents[1]
 _REAL_DATA = _REPOSITORY.parent / "shared" / "data"
+
+
+def pytest_configure():
+    """Processes that share a machine out take one thread each, and so do those they start."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from monai.bundle.config_parser import ConfigParser
 
-from medkd.ensembles import load_network
+from medkd.networks import load_weights
 from medkd.workflows.run_data import run_class_names
 
 if TYPE_CHECKING:
@@ -127,10 +127,12 @@ def open_run(
     parser.update(changes)
     where = torch.device(parser.get_parsed_content("device"))
     model_file = Path(parser.get_parsed_content("model_file"))
+    network: nn.Module = parser.get_parsed_content("network_def")
+    load_weights(network, model_file)
     return RunInference(
         folder=folder,
         config=parser.get(),
-        network=load_network(folder / _FILE, model_file, device=where),
+        network=network.to(where).eval(),
         model_file=model_file,
         preparing=_steps(parser.get_parsed_content("preprocessing")),
         inferer=parser.get_parsed_content("inferer"),

@@ -51,7 +51,7 @@ def test_rejects_a_configuration_without_an_id(small_run):
 def test_rejects_missing_weights(small_run):
     folder = small_run(3)
     (folder / "models" / "model.pt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"a trained network, but there is no .*model\.pt"):
+    with pytest.raises(FileNotFoundError, match=r"file of weights at .*model\.pt"):
         open_run(folder, device="cpu")
 
 

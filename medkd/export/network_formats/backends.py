@@ -25,7 +25,9 @@ __all__ = ["BACKENDS", "backend_network", "choose_backend"]
 BACKENDS = ("auto", "torch", "torchscript", "onnx", "compile")
 """``auto`` chooses one of the others."""
 
-# By the spatial axes of the network; measured by benchmarks/backends.py.
+# By the spatial axes of the network, as benchmarks/backends.py measures it. In 3D TorchScript and
+# `torch.compile` are a tenth and a fifth faster a window, but what they cost before the first one
+# is more than they save on a scan (benchmarks/predict_cost.py).
 _FASTEST_ON_CPU = {2: "onnx", 3: "torch"}
 
 
