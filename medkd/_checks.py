@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from medkd.types import Label, Mask, MemberProbs, Probs, VoxelMap
@@ -19,11 +21,14 @@ __all__ = [
     "check_at_least",
     "check_batch",
     "check_distillation_weight",
+    "check_embeddings",
     "check_label",
     "check_mask",
     "check_members",
     "check_positive",
     "check_same_shape",
+    "check_teacher_channels",
+    "check_teacher_features",
     "check_uncertainty",
 ]
 
@@ -65,6 +70,21 @@ def check_mask(mask: Mask | None, like: Tensor) -> None:
     _check_voxel_map(mask, like, "mask")
 
 
+def check_teacher_channels(channels: Sequence[int]) -> None:
+    """Raise unless there is at least one teacher."""
+    if not channels:
+        raise ValueError("Expected `teacher_channels` of at least one teacher, but got none.")
+
+
+def check_teacher_features(features: Sequence[Tensor], number: int) -> None:
+    """Raise unless there are as many feature maps as teachers."""
+    if len(features) != number:
+        raise ValueError(
+            f"Expected `teacher_features` to be one feature map for each of {number} teachers, but "
+            f"got {len(features)}."
+        )
+
+
 def check_uncertainty(tensor: VoxelMap) -> None:
     """Raise unless ``tensor`` is floating point and ``(B, 1, *spatial)``."""
     _check_floating(tensor, "uncertainty")
@@ -81,6 +101,17 @@ def check_same_shape(tensor: Tensor, like: Tensor, name: str, like_name: str) ->
         raise ValueError(
             f"Expected `{name}` of the shape of `{like_name}`, {tuple(like.shape)}, "
             f"but got shape {tuple(tensor.shape)}."
+        )
+
+
+def check_embeddings(tensor: Tensor, other: Tensor, name: str, other_name: str) -> None:
+    """Raise unless both are floating point and ``(number, D)`` with the same ``D``."""
+    _check_floating(tensor, name)
+    _check_floating(other, other_name)
+    if tensor.ndim != 2 or other.ndim != 2 or tensor.shape[1] != other.shape[1]:
+        raise ValueError(
+            f"Expected `{name}` and `{other_name}` of shapes (number, D) with one D, but got "
+            f"shapes {tuple(tensor.shape)} and {tuple(other.shape)}."
         )
 
 

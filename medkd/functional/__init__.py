@@ -20,6 +20,7 @@ from medkd.functional.classwise_calibration import (
     classwise_calibration_error,
 )
 from medkd.functional.confusion import confusion_counts, matthews_correlation
+from medkd.functional.contrastive import contrastive_representation, supervised_info_nce
 from medkd.functional.disagreement import (
     DisagreementSums,
     disagreement_correlation,
@@ -35,6 +36,7 @@ from medkd.functional.error_ranking import (
 )
 from medkd.functional.failure_detection import failure_aurc, failure_auroc, rank_correlation
 from medkd.functional.mutual import consistency, cross_pseudo_label, mutual_dice, mutual_kl
+from medkd.functional.positions import features_at, sample_positions
 from medkd.functional.probability_codes import decode_probs, encode_probs
 from medkd.functional.scores import brier_score, negative_log_likelihood
 from medkd.functional.temperature import fit_temperature, tempered_probs
@@ -60,6 +62,7 @@ __all__ = [
     "classwise_calibration_error",
     "confusion_counts",
     "consistency",
+    "contrastive_representation",
     "cross_pseudo_label",
     "decode_probs",
     "disagreement_correlation",
@@ -76,6 +79,7 @@ __all__ = [
     "expected_entropy",
     "failure_aurc",
     "failure_auroc",
+    "features_at",
     "fit_temperature",
     "label_band",
     "matthews_correlation",
@@ -89,6 +93,8 @@ __all__ = [
     "reliability_bins",
     "risk_coverage_curve",
     "root_mean_square_calibration_error",
+    "sample_positions",
+    "supervised_info_nce",
     "surface_band",
     "tempered_probs",
 ]

@@ -1,5 +1,6 @@
 """Networks are MONAI's; here is what medkd adds round them."""
 
+from medkd.networks.feature_taps import FeatureTaps, feature_shapes
 from medkd.networks.mean_teacher import MeanTeacher
 from medkd.networks.peer_networks import PeerNetworks
 from medkd.networks.weights import (
@@ -11,9 +12,11 @@ from medkd.networks.weights import (
 )
 
 __all__ = [
+    "FeatureTaps",
     "MeanTeacher",
     "PeerNetworks",
     "check_state",
+    "feature_shapes",
     "load_state",
     "load_weights",
     "save_state",

@@ -1,0 +1,202 @@
+"""Contrastive representation distillation with memory banks, as a module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from medkd._checks import (
+    check_at_least,
+    check_positive,
+    check_teacher_channels,
+    check_teacher_features,
+)
+from medkd.functional import contrastive_representation, features_at, sample_positions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from medkd.types import Label
+
+__all__ = ["ContrastiveRepresentationLoss"]
+
+_COMBINATIONS = ("mean", "each")
+
+
+class ContrastiveRepresentationLoss(nn.Module):
+    r"""Lets the student's features tell which of many teacher features is that of their position.
+
+    Anchors are positions of the student's feature map, drawn so that every class has about the same
+    number (:func:`medkd.functional.sample_positions`). The positive is the teacher's feature at the
+    same position of the same image; negatives are drawn at random, without repetition, from a bank
+    of the teacher's embeddings of earlier steps, the oldest of which are replaced. As in the paper
+    the teacher's features are anchors in turn, with a bank of the student's. Both go through linear
+    projections that **are trained**: their parameters belong into the optimizer, and the banks,
+    which are buffers, into the checkpoint. The mathematics is that of
+    :func:`medkd.functional.contrastive_representation`.
+
+    An ensemble: features of different members have nothing in common, channel for channel, so each
+    member has a projection of its own. With ``combine="mean"`` the members' embeddings, of unit
+    length, are averaged and there is one bank; with ``"each"`` every member has a bank, and the
+    loss is the mean over them.
+
+    Memory: ``bank_size`` embeddings a bank, and a matrix of ``num_positions`` by
+    ``num_negatives``, whatever the size of the features. In distributed training each process keeps
+    banks of its own.
+
+    Args:
+        student_channels: of the student's feature map.
+        teacher_channels: of each member's feature map.
+        embedding_dim: of the common space; 128 in the paper.
+        temperature: above zero; 0.07 in the paper.
+        num_positions: the most positions that are drawn a step.
+        num_negatives: the most negatives that are drawn a step, :math:`K`; 16,384 in the paper.
+        bank_size: embeddings in a bank, :math:`M`, at least ``num_negatives``.
+        combine: ``"mean"`` or ``"each"``.
+        other_classes_only: leave out negatives of the anchor's class; in the paper all other
+            samples are negatives.
+
+    Raises:
+        ValueError: if a number is out of range, or ``combine`` unknown.
+        TypeError: if a number is of another type.
+
+    Shape:
+        - ``student_features``: ``(B, student_channels, *spatial)``
+        - ``teacher_features``: one ``(B, teacher_channels, *spatial)`` a member, on any grid;
+          detached here
+        - ``label``: ``(B, 1, *spatial)`` on any grid, class indices
+        - output: scalar, in nats
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> loss = ContrastiveRepresentationLoss(
+        ...     4, [6, 6], num_positions=8, num_negatives=16, bank_size=32
+        ... )
+        >>> label = torch.zeros(2, 1, 10, 10)
+        >>> members = [torch.randn(2, 6, 3, 3) for _ in range(2)]
+        >>> _ = loss(torch.randn(2, 4, 5, 5), members, label)
+        >>> loss.num_stored.item()  # of the first step
+        8
+
+    References:
+        Y. Tian, D. Krishnan, P. Isola. Contrastive representation distillation. ICLR 2020,
+        arXiv:1910.10699; a bank of embeddings there has one place a training image. J. Fadugba et
+        al. Uncertainty-aware retinal vessel segmentation via ensemble distillation.
+        arXiv:2509.11689, 2025 (EnD-CRD), which leaves open how anchors are drawn and members
+        combined: both are ours.
+    """
+
+    def __init__(
+        self,
+        student_channels: int,
+        teacher_channels: Sequence[int],
+        *,
+        embedding_dim: int = 128,
+        temperature: float = 0.07,
+        num_positions: int = 512,
+        num_negatives: int = 4096,
+        bank_size: int = 16384,
+        combine: str = "mean",
+        other_classes_only: bool = False,
+    ) -> None:
+        super().__init__()
+        for name, value in (
+            ("embedding_dim", embedding_dim),
+            ("num_positions", num_positions),
+            ("num_negatives", num_negatives),
+        ):
+            check_at_least(value, 1, name)
+        check_at_least(bank_size, num_negatives, "bank_size")
+        check_positive(temperature, "temperature")
+        if combine not in _COMBINATIONS:
+            raise ValueError(
+                f"Expected `combine` to be one of {', '.join(_COMBINATIONS)}, but got {combine!r}."
+            )
+        self.temperature = float(temperature)
+        self.num_positions = num_positions
+        self.num_negatives = num_negatives
+        self.bank_size = bank_size
+        self.combine = combine
+        self.other_classes_only = other_classes_only
+        check_teacher_channels(teacher_channels)
+        self.student_projection = nn.Linear(student_channels, embedding_dim)
+        self.teacher_projections = nn.ModuleList(
+            nn.Linear(channels, embedding_dim) for channels in teacher_channels
+        )
+        num_banks = 1 if combine == "mean" else len(self.teacher_projections)
+        self.register_buffer("teacher_banks", torch.zeros(num_banks, bank_size, embedding_dim))
+        self.register_buffer("student_bank", torch.zeros(bank_size, embedding_dim))
+        self.register_buffer("bank_classes", torch.zeros(bank_size, dtype=torch.long))
+        self.register_buffer("num_stored", torch.zeros((), dtype=torch.long))  # ever, not at once
+
+    def forward(
+        self, student_features: Tensor, teacher_features: Sequence[Tensor], label: Label
+    ) -> Tensor:
+        """Scalar loss in nats; see the class. In training mode the banks take the step's in."""
+        check_teacher_features(teacher_features, len(self.teacher_projections))
+        grid = student_features.shape[2:]
+        index, classes = sample_positions(label, grid=grid, num_positions=self.num_positions)
+        student = self.student_projection(features_at(student_features, index, grid=grid))
+        members = [
+            project(features_at(features.detach(), index, grid=grid))
+            for project, features in zip(self.teacher_projections, teacher_features, strict=True)
+        ]
+        if self.combine == "mean":
+            units = [nn.functional.normalize(member.float(), dim=1) for member in members]
+            members = [torch.stack(units).mean(dim=0)]
+
+        places = self._draw_negatives()
+        negatives = cast("Tensor", self.bank_classes)[places]
+        excluded = classes[:, None] == negatives[None] if self.other_classes_only else None
+        student_bank = cast("Tensor", self.student_bank)[places]
+        terms = []
+        for member, bank in zip(members, cast("Tensor", self.teacher_banks), strict=True):
+            terms.append(self._contrast(student, member, bank[places], excluded))
+            terms.append(self._contrast(member, student, student_bank, excluded))
+        if self.training:
+            self._store(student, members, classes)
+        return torch.stack(terms).mean()
+
+    def extra_repr(self) -> str:
+        """The configuration, for printing."""
+        return (
+            f"temperature={self.temperature}, num_positions={self.num_positions}, "
+            f"num_negatives={self.num_negatives}, bank_size={self.bank_size}, "
+            f"combine={self.combine!r}, other_classes_only={self.other_classes_only}"
+        )
+
+    def _contrast(
+        self, anchors: Tensor, positives: Tensor, negatives: Tensor, excluded: Tensor | None
+    ) -> Tensor:
+        return contrastive_representation(
+            anchors,
+            positives,
+            negatives,
+            bank_size=self.bank_size,
+            temperature=self.temperature,
+            excluded=excluded,
+        )
+
+    def _draw_negatives(self) -> Tensor:
+        stored = cast("Tensor", self.num_stored)
+        filled = min(int(stored), self.bank_size)
+        return torch.randperm(filled, device=stored.device)[: self.num_negatives]
+
+    @torch.no_grad()
+    def _store(self, student: Tensor, members: Sequence[Tensor], classes: Tensor) -> None:
+        """The newest embeddings take the places of the oldest."""
+        stored = cast("Tensor", self.num_stored)
+        # Of more than the banks hold, the last ones would be overwritten in no stated order.
+        count = min(len(classes), self.bank_size)
+        places = (stored + torch.arange(count, device=stored.device)) % self.bank_size
+        cast("Tensor", self.student_bank)[places] = _unit(student[:count])
+        for bank, member in zip(cast("Tensor", self.teacher_banks), members, strict=True):
+            bank[places] = _unit(member[:count])
+        cast("Tensor", self.bank_classes)[places] = classes[:count]
+        stored += count
+
+
+def _unit(embeddings: Tensor) -> Tensor:
+    return nn.functional.normalize(embeddings.float(), dim=1)

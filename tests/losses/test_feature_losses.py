@@ -1,0 +1,256 @@
+"""Losses of features: trained projections, bounded memory, teachers that are not reached."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+
+from medkd.functional import (
+    contrastive_representation,
+    features_at,
+    sample_positions,
+    supervised_info_nce,
+)
+from medkd.losses import ContrastiveRepresentationLoss, SupervisedInfoNCELoss
+
+STUDENT, TEACHERS = 4, [6, 5]
+BATCH, CLASSES = 2, 3
+
+
+def supervised(**kwargs):
+    return SupervisedInfoNCELoss(
+        STUDENT, TEACHERS, **{"embedding_dim": 8, "num_positions": 12, **kwargs}
+    )
+
+
+def representation(**kwargs):
+    settings = {"embedding_dim": 8, "num_positions": 12, "num_negatives": 20, "bank_size": 30}
+    return ContrastiveRepresentationLoss(STUDENT, TEACHERS, **{**settings, **kwargs})
+
+
+LOSSES = {"supervised": supervised, "representation": representation}
+
+
+@pytest.fixture(params=[(6, 8), (4, 5, 6)], ids=["2d", "3d"])
+def grid(request):
+    return request.param
+
+
+@pytest.fixture(params=LOSSES)
+def make(request):
+    return LOSSES[request.param]
+
+
+def inputs(grid, seed=0):
+    """Student, two teachers on other grids, and a label of twice the student's size."""
+    generator = torch.Generator().manual_seed(seed)
+    student = torch.randn(BATCH, STUDENT, *grid, generator=generator)
+    teachers = [
+        torch.randn(BATCH, channels, *(size + extra for size in grid), generator=generator)
+        for channels, extra in zip(TEACHERS, (0, 3), strict=True)
+    ]
+    size = [2 * each for each in grid]
+    label = torch.randint(0, CLASSES, (BATCH, 1, *size), generator=generator)
+    return student, teachers, label
+
+
+def step(loss, grid, seed=0):
+    torch.manual_seed(seed)
+    return loss(*inputs(grid, seed))
+
+
+class TestBoth:
+    def test_projections_are_parameters_and_an_optimizer_moves_them(self, grid, make):
+        """The fault of the released code: it made them anew in every step."""
+        torch.manual_seed(1)
+        loss = make()
+        step(loss, grid)  # the first step fills a bank
+        before = copy.deepcopy(list(loss.parameters()))
+        assert len(before) == 2 * (1 + len(TEACHERS))
+        optimizer = torch.optim.SGD(loss.parameters(), lr=0.1)
+        first = step(loss, grid)
+        first.backward()
+        optimizer.step()
+        for old, new in zip(before, loss.parameters(), strict=True):
+            assert not torch.equal(old, new)
+        assert len(loss.state_dict()) >= len(before)
+
+    def test_gradient_reaches_the_student_and_no_teacher(self, grid, make):
+        student, teachers, label = inputs(grid)
+        student.requires_grad_()
+        for teacher in teachers:
+            teacher.requires_grad_()
+        make()(student, teachers, label).backward()
+        assert student.grad.abs().sum() > 0
+        assert all(teacher.grad is None for teacher in teachers)
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_under_autocast(self, grid, make, dtype):
+        torch.manual_seed(1)
+        loss = make()
+        exact = step(copy.deepcopy(loss), grid)
+        student, teachers, label = inputs(grid)
+        student.requires_grad_()
+        torch.manual_seed(0)
+        with torch.autocast("cpu", dtype=dtype):
+            found = loss(student, [teacher.to(dtype) for teacher in teachers], label)
+        found.backward()
+        assert found.dtype == torch.float32
+        assert found.item() == pytest.approx(exact.item(), rel=0.05)
+        assert student.grad.isfinite().all()
+        assert all(p.grad.isfinite().all() for p in loss.parameters())
+
+    def test_inputs_are_not_modified(self, grid, make):
+        given = inputs(grid)
+        make()(*given)
+        expected = inputs(grid)
+        assert torch.equal(given[0], expected[0])
+        assert torch.equal(given[2], expected[2])
+        for one, other in zip(given[1], expected[1], strict=True):
+            assert torch.equal(one, other)
+
+    def test_an_image_of_one_class_has_a_loss(self, grid, make):
+        student, teachers, label = inputs(grid)
+        assert make()(student, teachers, torch.zeros_like(label)).isfinite()
+
+    def test_rejects_another_number_of_teachers(self, grid, make):
+        student, teachers, label = inputs(grid)
+        with pytest.raises(ValueError, match="one feature map for each of 2 teachers, but got 1"):
+            make()(student, teachers[:1], label)
+
+    def test_rejects_no_teacher(self, make):
+        kind = type(make())
+        with pytest.raises(ValueError, match="`teacher_channels` of at least one teacher"):
+            kind(STUDENT, [])
+
+    @pytest.mark.parametrize("name", ["num_positions", "embedding_dim"])
+    def test_rejects_numbers(self, make, name):
+        with pytest.raises(ValueError, match=f"`{name}` to be at least 1, but got 0"):
+            make(**{name: 0})
+
+    def test_training_brings_student_and_teachers_together(self, grid, make):
+        torch.manual_seed(2)
+        loss = make(temperature=0.2)
+        student, teachers, label = inputs(grid)
+        free = torch.nn.Parameter(student)
+        optimizer = torch.optim.Adam([free, *loss.parameters()], lr=0.02)
+        values = []
+        for _ in range(60):
+            torch.manual_seed(5)
+            value = loss(free, teachers, label)
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            values.append(value.item())
+        assert sum(values[-10:]) < 0.9 * sum(values[10:20])
+
+
+class TestSupervised:
+    def test_equals_the_function_on_the_positions_drawn(self, grid):
+        torch.manual_seed(1)
+        loss = supervised(temperature=0.3)
+        student, teachers, label = inputs(grid)
+        found = step(loss, grid)
+        torch.manual_seed(0)
+        index, classes = sample_positions(label, grid=grid, num_positions=12)
+        expected = [
+            supervised_info_nce(
+                loss.student_projection(features_at(student, index, grid=grid)),
+                project(features_at(teacher, index, grid=grid)),
+                anchor_classes=classes,
+                key_classes=classes,
+                temperature=0.3,
+            )
+            for project, teacher in zip(loss.teacher_projections, teachers, strict=True)
+        ]
+        torch.testing.assert_close(found, torch.stack(expected).mean())
+
+    def test_identical_features_cost_the_logarithm_of_their_number(self, grid):
+        student, teachers, label = inputs(grid)
+        alike = [torch.ones_like(teacher) for teacher in teachers]
+        found = supervised()(student, alike, torch.zeros_like(label))
+        assert found.item() == pytest.approx(math.log(12), rel=1e-5)
+
+
+class TestRepresentation:
+    def test_the_first_step_equals_the_function_without_negatives(self, grid):
+        torch.manual_seed(1)
+        loss = representation(combine="each")
+        student, teachers, label = inputs(grid)
+        found = step(loss, grid)
+        torch.manual_seed(0)
+        index, _ = sample_positions(label, grid=grid, num_positions=12)
+        anchors = loss.student_projection(features_at(student, index, grid=grid))
+        terms = []
+        for project, teacher in zip(loss.teacher_projections, teachers, strict=True):
+            keys = project(features_at(teacher, index, grid=grid))
+            for one, other in ((anchors, keys), (keys, anchors)):
+                terms.append(
+                    contrastive_representation(
+                        one, other, anchors[:0], bank_size=30, temperature=0.07
+                    )
+                )
+        torch.testing.assert_close(found, torch.stack(terms).mean())
+
+    @pytest.mark.parametrize("combine", ["mean", "each"])
+    def test_banks_keep_the_newest(self, grid, combine):
+        torch.manual_seed(1)
+        loss = representation(combine=combine)
+        assert loss.teacher_banks.shape == ({"mean": 1, "each": 2}[combine], 30, 8)
+        states = []
+        for seed in range(4):
+            step(loss, grid, seed)
+            states.append(copy.deepcopy(loss.state_dict()))
+        counts = [state["num_stored"].item() for state in states]
+        assert counts == [12, 24, 36, 48]
+        # The third step fills places 24 to 29 and goes on at 0; the rest stays.
+        second, third = states[1]["student_bank"], states[2]["student_bank"]
+        changed = (second != third).any(dim=1).nonzero().flatten().tolist()
+        assert changed == [*range(6), *range(24, 30)]
+        lengths = states[3]["teacher_banks"].norm(dim=2)
+        torch.testing.assert_close(lengths, torch.ones_like(lengths))
+
+    def test_negatives_come_from_the_bank(self, grid):
+        torch.manual_seed(1)
+        loss = representation()
+        step(loss, grid)
+        losses = []
+        for _ in range(2):
+            losses.append(step(copy.deepcopy(loss), grid, 1).item())
+            loss.teacher_banks.neg_()
+        assert losses[0] != losses[1]
+
+    @pytest.mark.parametrize("other_classes_only", [True, False])
+    def test_negatives_of_the_anchors_class_may_be_left_out(self, grid, other_classes_only):
+        student, teachers, label = inputs(grid)
+        torch.manual_seed(1)
+        loss = representation(other_classes_only=other_classes_only)
+        loss(student, teachers, torch.zeros_like(label))  # the bank has but one class
+        found = []
+        for _ in range(2):
+            torch.manual_seed(3)
+            found.append(loss.eval()(student, teachers, torch.zeros_like(label)))
+            loss.teacher_banks.neg_()
+        assert torch.equal(*found) == other_classes_only
+
+    def test_evaluation_stores_nothing(self, grid):
+        loss = representation().eval()
+        step(loss, grid)
+        assert loss.num_stored == 0
+
+    def test_a_restored_loss_goes_on_with_the_same_bits(self, grid):
+        torch.manual_seed(1)
+        loss = representation()
+        step(loss, grid)
+        restored = representation()
+        restored.load_state_dict(loss.state_dict())
+        assert torch.equal(step(restored, grid, 1), step(loss, grid, 1))
+
+    def test_rejects(self):
+        with pytest.raises(ValueError, match="`bank_size` to be at least 20, but got 10"):
+            representation(bank_size=10)
+        with pytest.raises(ValueError, match="`combine` to be one of mean, each, but got 'all'"):
+            representation(combine="all")

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import gc
+import os
+import weakref
+
+import pytest
+import torch
+from monai.networks.nets import BasicUNet, DynUNet, UNet
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from medkd.networks import FeatureTaps, feature_shapes
+
+
+@pytest.fixture(params=[(32, 48), (32, 32, 16)], ids=["2d", "3d"])
+def image(request):
+    return torch.randn(2, 1, *request.param, generator=torch.Generator().manual_seed(0))
+
+
+def basic_unet(image):
+    torch.manual_seed(0)
+    return BasicUNet(image.dim() - 2, 1, 3, (4, 4, 6, 6, 8, 4))
+
+
+TAPS = {"encoder": "down_1", "bottleneck": "down_4", "decoder": "upcat_1"}
+
+
+class TestFeatureTaps:
+    def test_features_are_what_the_modules_compute(self, image):
+        network = basic_unet(image).eval()
+        logits, features = FeatureTaps(network, TAPS)(image)
+        torch.testing.assert_close(logits, network(image))
+        assert list(features) == list(TAPS)
+        first = network.down_1(network.conv_0(image))
+        torch.testing.assert_close(features["encoder"], first)
+        sizes = [feature.shape[2] for feature in features.values()]
+        assert sizes == [image.shape[2] // 2, image.shape[2] // 16, image.shape[2]]
+
+    def test_gradients_flow_from_the_features_into_the_network(self, image):
+        tapped = FeatureTaps(basic_unet(image), TAPS)
+        _, features = tapped(image)
+        features["bottleneck"].square().mean().backward()
+        network = tapped.network
+        assert network.conv_0.conv_0.conv.weight.grad.abs().sum() > 0
+        assert network.upcat_1.convs.conv_0.conv.weight.grad is None
+
+    def test_nothing_is_kept_after_a_step(self, image):
+        tapped = FeatureTaps(basic_unet(image), TAPS)
+        for _ in range(3):
+            logits, features = tapped(image)
+            kept = weakref.ref(features["encoder"])
+            (logits.mean() + features["encoder"].mean()).backward()
+            del logits, features
+            gc.collect()
+            assert kept() is None
+        assert not tapped._caught
+
+    def test_nothing_is_kept_after_an_error(self, image):
+        tapped = FeatureTaps(basic_unet(image), TAPS)
+        with pytest.raises(RuntimeError):
+            tapped(torch.cat([image, image], dim=1))
+        assert not tapped._caught
+        tapped.network.upcat_1.register_forward_hook(_fail)
+        with pytest.raises(ArithmeticError):
+            tapped(image)
+        assert not tapped._caught
+
+    def test_state_and_parameters_are_those_of_the_network(self, image):
+        network = basic_unet(image)
+        tapped = FeatureTaps(network, TAPS)
+        assert list(tapped.parameters()) == list(network.parameters())
+        assert {name.removeprefix("network.") for name in tapped.state_dict()} == set(
+            network.state_dict()
+        )
+
+    def test_two_taps_of_one_network_do_not_mix(self, image):
+        network = basic_unet(image).eval()
+        first = FeatureTaps(network, {"a": "down_1"})
+        second = FeatureTaps(network, {"a": "down_2", "b": "down_1"})
+        one, two = first(image)[1], second(image)[1]
+        assert torch.equal(one["a"], two["b"])
+        assert list(one) == ["a"]
+
+    def test_under_autocast_features_are_half(self, image):
+        tapped = FeatureTaps(basic_unet(image), TAPS)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            _, features = tapped(image)
+        assert features["encoder"].dtype == torch.bfloat16
+        features["encoder"].float().mean().backward()
+
+    @pytest.mark.parametrize("kind", ["unet", "deep-supervision"])
+    def test_any_network(self, image, kind):
+        dims = image.dim() - 2
+        if kind == "unet":
+            network, path = UNet(dims, 1, 2, (4, 8, 8), (2, 2)), "model.1.submodule.0"
+        else:
+            network = DynUNet(
+                dims, 1, 2, kernel_size=[3] * 3, strides=[1, 2, 2], upsample_kernel_size=[2, 2],
+                filters=[4, 6, 8], deep_supervision=True, deep_supr_num=1,
+            )  # fmt: skip
+            path = "bottleneck"
+        logits, features = FeatureTaps(network, {"inner": path})(image)
+        assert features["inner"].shape[:2] == (2, 8)
+        assert logits.shape[0] == 2
+
+    @pytest.mark.slow
+    @pytest.mark.filterwarnings("ignore")
+    def test_compiled_it_gives_the_same(self, image):
+        tapped = FeatureTaps(basic_unet(image).eval(), TAPS)
+        expected = tapped(image)
+        found = torch.compile(tapped, backend="eager")(image)
+        torch.testing.assert_close(found, expected)
+        assert not tapped._caught
+
+    def test_distributed_it_gives_the_same_gradients(self, image, tmp_path):
+        single, together = (FeatureTaps(basic_unet(image), TAPS) for _ in range(2))
+        torch.distributed.init_process_group(
+            "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+        )
+        try:
+            wrapped = DistributedDataParallel(together)
+            for network in (single, wrapped):
+                torch.manual_seed(0)
+                logits, features = network(image)
+                (logits.mean() + features["bottleneck"].square().mean()).backward()
+        finally:
+            torch.distributed.destroy_process_group()
+        for one, other in zip(single.parameters(), together.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, other.grad)
+
+
+class TestRejects:
+    def test_a_path_that_does_not_exist(self, image):
+        match = r"'encoder' .* no 'down_5'. Did you mean 'down_\d'\? There are conv_0, .*more"
+        with pytest.raises(ValueError, match=match):
+            FeatureTaps(basic_unet(image), {"encoder": "down_5"})
+
+    def test_the_root(self):
+        with pytest.raises(ValueError, match="there is no ''"):
+            FeatureTaps(nn.Sequential(nn.Identity()), {"all": ""})
+
+    @pytest.mark.parametrize(
+        ("network", "match"),
+        [
+            (nn.Sequential(nn.Flatten()), r"to give a feature map .* got torch.float32 of shape"),
+            (nn.Sequential(nn.RNN(6, 2)), "to give a feature map .* but got tuple"),
+        ],
+    )
+    def test_what_is_no_feature_map(self, network, match):
+        with pytest.raises(ValueError, match=match):
+            FeatureTaps(network, {"a": "0"})(torch.zeros(1, 4, 6))
+
+    def test_a_module_that_runs_twice_or_never(self):
+        class Twice(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv, self.spare = nn.Conv1d(2, 2, 1), nn.Conv1d(2, 2, 1)
+
+            def forward(self, image):
+                return self.conv(self.conv(image))
+
+        for path, match in (("conv", "but it ran more often"), ("spare", "but it did not run")):
+            with pytest.raises(ValueError, match=match):
+                FeatureTaps(Twice(), {"a": path})(torch.zeros(1, 2, 4))
+        assert feature_shapes(Twice(), torch.zeros(1, 2, 4)) == {}
+
+
+class TestFeatureShapes:
+    def test_are_those_of_the_features_in_the_order_of_the_run(self, image):
+        network = basic_unet(image)
+        shapes = feature_shapes(network, image)
+        _, features = FeatureTaps(network, TAPS)(image)
+        assert {name: shapes[path] for name, path in TAPS.items()} == {
+            name: tuple(feature.shape) for name, feature in features.items()
+        }
+        order = [path for path in shapes if path in TAPS.values()]
+        assert order == ["down_1", "down_4", "upcat_1"]
+
+    def test_the_network_is_left_as_it_was(self, image):
+        network = UNet(image.dim() - 2, 1, 2, (4, 8), (2,), norm="batch").train()
+        network.model[0].eval()
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        modes = [module.training for module in network.modules()]
+        feature_shapes(network, image)
+        assert [module.training for module in network.modules()] == modes
+        assert not any(module._forward_hooks for module in network.modules())
+        for name, value in network.state_dict().items():
+            assert torch.equal(value, before[name])
+
+
+def _fail(*_):
+    raise ArithmeticError(os.strerror(0))
