@@ -58,7 +58,7 @@ class TestFeatureTaps:
 
     def test_nothing_is_kept_after_an_error(self, image):
         tapped = FeatureTaps(basic_unet(image), TAPS)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(RuntimeError, match="channels"):
             tapped(torch.cat([image, image], dim=1))
         assert not tapped._caught
         tapped.network.upcat_1.register_forward_hook(_fail)
