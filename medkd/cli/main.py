@@ -12,6 +12,7 @@ from medkd.cli import (
     data_from_dicom,
     data_manifest,
     export,
+    networks_features,
     plan,
     predict,
     report,
@@ -65,6 +66,10 @@ def _make_parser() -> argparse.ArgumentParser:
     verbs = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (data_check, data_convert, data_from_dicom, data_manifest):
         module.VERB.add_to(verbs)
+    networks = nouns.add_parser("networks", help="what is inside a network", allow_abbrev=False)
+    networks_features.VERB.add_to(
+        networks.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    )
     for module in (export, plan, predict, report):
         module.VERB.add_to(nouns)
     return parser

@@ -1,5 +1,6 @@
 """Ensembles as teachers, and what they leave behind for a student."""
 
+from medkd.ensembles.feature_teacher import FeatureTeacher, load_feature_teacher
 from medkd.ensembles.soft_label_store import SoftLabelStore, add_soft_labels
 from medkd.ensembles.soft_label_transforms import DecodeSoftLabeld, LoadSoftLabeld
 from medkd.ensembles.teacher_ensemble import TeacherEnsemble
@@ -15,11 +16,13 @@ from medkd.ensembles.trained_networks import (
 
 __all__ = [
     "DecodeSoftLabeld",
+    "FeatureTeacher",
     "LoadSoftLabeld",
     "SoftLabelStore",
     "TeacherEnsemble",
     "add_soft_labels",
     "count_members",
+    "load_feature_teacher",
     "load_members",
     "load_network",
     "load_peers",

@@ -94,6 +94,7 @@ def contrastive_representation(
     *,
     bank_size: int,
     temperature: float,
+    log_normalizer: float | Tensor = 0.0,
     excluded: Tensor | None = None,
 ) -> Tensor:
     r"""Contrastive representation distillation (CRD): which of many is the pair of the anchor?
@@ -101,11 +102,14 @@ def contrastive_representation(
     .. math::
         L = \frac{1}{N} \sum_i \Big( -\log h(s_i, t_i)
             - \sum_{j=1}^{K} \log\big(1 - h(s_i, t'_j)\big) \Big), \qquad
-        h(s, t) = \frac{e^{s \cdot t / \tau}}{e^{s \cdot t / \tau} + K / M}
+        h(s, t) = \frac{e^{s \cdot t / \tau} / Z}{e^{s \cdot t / \tau} / Z + K / M}
 
     for :math:`K` negatives out of a bank of :math:`M` embeddings. All are normalized to unit length
-    here. It is computed with :math:`h = \sigma(s \cdot t / \tau - \log(K / M))` and stable
-    softplus, never with the quotient.
+    here. The paper's :math:`h` has :math:`Z = 1`, with which even embeddings at right angles cost
+    thousands of nats when there are thousands of negatives; the authors' released code has a
+    constant :math:`Z`, an estimate of :math:`M\, E[e^{s \cdot t / \tau}]`, as noise contrastive
+    estimation wants it. It is computed with :math:`h = \sigma(s \cdot t / \tau - \log Z -
+    \log(K / M))` and stable softplus, never with the quotient.
 
     Args:
         anchors: embeddings :math:`s`, one a row, ``(N, D)``, any real values.
@@ -114,6 +118,7 @@ def contrastive_representation(
             with none, only the first term is left, at :math:`K = 1`.
         bank_size: :math:`M`, how many embeddings the negatives were drawn from, at least 1.
         temperature: :math:`\tau`, above zero.
+        log_normalizer: :math:`\log Z`, a constant.
         excluded: bool ``(N, K)``, the negatives that do not count for an anchor; none by default.
 
     Returns:
@@ -148,7 +153,7 @@ def contrastive_representation(
         )
     check_at_least(bank_size, 1, "bank_size")
     check_positive(temperature, "temperature")
-    shift = math.log(max(len(negatives), 1) / bank_size)
+    shift = math.log(max(len(negatives), 1) / bank_size) + log_normalizer
     pairs = (_unit(anchors) * _unit(positives)).sum(dim=_EMBEDDING_DIM) / temperature - shift
     others = _similarities(anchors, negatives) / temperature - shift  # (N, K)
     contrast = softplus(others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -42,9 +43,12 @@ class ContrastiveRepresentationLoss(nn.Module):
     length, are averaged and there is one bank; with ``"each"`` every member has a bank, and the
     loss is the mean over them.
 
+    The constant :math:`Z` of each direction is estimated once, in the first step that has
+    negatives, as the authors' released code does; it is a buffer, too.
+
     Memory: ``bank_size`` embeddings a bank, and a matrix of ``num_positions`` by
-    ``num_negatives``, whatever the size of the features. In distributed training each process keeps
-    banks of its own.
+    ``num_negatives``, whatever the size of the features. In distributed training the banks are
+    those of the main process, as all buffers are.
 
     Args:
         student_channels: of the student's feature map.
@@ -130,6 +134,8 @@ class ContrastiveRepresentationLoss(nn.Module):
         self.register_buffer("student_bank", torch.zeros(bank_size, embedding_dim))
         self.register_buffer("bank_classes", torch.zeros(bank_size, dtype=torch.long))
         self.register_buffer("num_stored", torch.zeros((), dtype=torch.long))  # ever, not at once
+        # Of either direction; NaN until it is known.
+        self.register_buffer("log_normalizers", torch.full((num_banks, 2), math.nan))
 
     def forward(
         self, student_features: Tensor, teacher_features: Sequence[Tensor], label: Label
@@ -152,9 +158,12 @@ class ContrastiveRepresentationLoss(nn.Module):
         excluded = classes[:, None] == negatives[None] if self.other_classes_only else None
         student_bank = cast("Tensor", self.student_bank)[places]
         terms = []
-        for member, bank in zip(members, cast("Tensor", self.teacher_banks), strict=True):
-            terms.append(self._contrast(student, member, bank[places], excluded))
-            terms.append(self._contrast(member, student, student_bank, excluded))
+        banks = cast("Tensor", self.teacher_banks)
+        for member, bank, logs in zip(
+            members, banks, cast("Tensor", self.log_normalizers), strict=True
+        ):
+            terms.append(self._contrast(student, member, bank[places], logs[0], excluded))
+            terms.append(self._contrast(member, student, student_bank, logs[1], excluded))
         if self.training:
             self._store(student, members, classes)
         return torch.stack(terms).mean()
@@ -168,16 +177,31 @@ class ContrastiveRepresentationLoss(nn.Module):
         )
 
     def _contrast(
-        self, anchors: Tensor, positives: Tensor, negatives: Tensor, excluded: Tensor | None
+        self,
+        anchors: Tensor,
+        positives: Tensor,
+        negatives: Tensor,
+        log_normalizer: Tensor,
+        excluded: Tensor | None,
     ) -> Tensor:
+        if log_normalizer.isnan() and len(negatives) > 0:
+            log_normalizer.copy_(self._estimate(anchors, negatives))
         return contrastive_representation(
             anchors,
             positives,
             negatives,
             bank_size=self.bank_size,
             temperature=self.temperature,
+            # A new tensor: another direction may write to the buffer before the backward pass.
+            log_normalizer=log_normalizer.nan_to_num(nan=0.0),
             excluded=excluded,
         )
+
+    @torch.no_grad()
+    def _estimate(self, anchors: Tensor, negatives: Tensor) -> Tensor:
+        """Logarithm of the bank's size times the mean exponential of what is compared."""
+        scores = _unit(anchors) @ negatives.T / self.temperature
+        return scores.flatten().logsumexp(dim=0) - math.log(scores.numel() / self.bank_size)
 
     def _draw_negatives(self) -> Tensor:
         stored = cast("Tensor", self.num_stored)

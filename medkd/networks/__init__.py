@@ -1,6 +1,7 @@
 """Networks are MONAI's; here is what medkd adds round them."""
 
-from medkd.networks.feature_taps import FeatureTaps, feature_shapes
+from medkd.networks.feature_student import FeatureStudent
+from medkd.networks.feature_taps import FeatureTaps, feature_channels, feature_shapes
 from medkd.networks.mean_teacher import MeanTeacher
 from medkd.networks.peer_networks import PeerNetworks
 from medkd.networks.weights import (
@@ -12,10 +13,12 @@ from medkd.networks.weights import (
 )
 
 __all__ = [
+    "FeatureStudent",
     "FeatureTaps",
     "MeanTeacher",
     "PeerNetworks",
     "check_state",
+    "feature_channels",
     "feature_shapes",
     "load_state",
     "load_weights",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["FeatureTaps", "feature_shapes"]
+__all__ = ["FeatureTaps", "feature_channels", "feature_shapes"]
 
 _SHOWN = 12  # paths named in a message before it says how many more there are
 _FEATURE_AXES = (3, 5)  # of (B, C, *spatial) with one to three spatial axes
@@ -51,6 +52,7 @@ class FeatureTaps(nn.Module):
         self.network = network
         self.features = dict(features)
         self._caught: dict[str, Any] = {}
+        self._is_catching = False  # the network may run without this module, in validation
         modules = dict(network.named_modules())
         for name, path in self.features.items():
             if not path or path not in modules:
@@ -59,11 +61,12 @@ class FeatureTaps(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Any, dict[str, Tensor]]:
         """The network's output and the features by name."""
-        self._caught.clear()
+        self._is_catching = True
         try:
             output = self.network(image)
             return output, {name: self._taken(name) for name in self.features}
         finally:
+            self._is_catching = False
             self._caught.clear()
 
     def extra_repr(self) -> str:
@@ -72,7 +75,8 @@ class FeatureTaps(nn.Module):
 
     def _catcher(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def catch(_module: nn.Module, _arguments: Any, output: Any) -> None:  # noqa: ANN401
-            self._caught[name] = None if name in self._caught else output
+            if self._is_catching:
+                self._caught[name] = None if name in self._caught else output
 
         return catch
 
@@ -134,6 +138,39 @@ def feature_shapes(network: nn.Module, image: Tensor) -> dict[str, tuple[int, ..
         for module, training in was_training.items():
             module.training = training
     return {path: shapes[0] for path, shapes in caught.items() if len(shapes) == 1 and shapes[0]}
+
+
+def feature_channels(
+    network: nn.Module, features: Mapping[str, str], image_shape: Sequence[int]
+) -> dict[str, int]:
+    """How many channels each tapped feature has, found by running the network once on zeros.
+
+    Args:
+        network: any network; it is left in the mode and with the statistics that it has.
+        features: name to the path of a module.
+        image_shape: ``(B, C_in, *spatial)``.
+
+    Returns:
+        Name to number of channels.
+
+    Raises:
+        ValueError: as :class:`FeatureTaps`.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 2, 1))
+        >>> feature_channels(network, {"encoder": "0"}, (1, 1, 8, 8))
+        {'encoder': 4}
+    """
+    FeatureTaps(copy.deepcopy(network), features)  # refuses paths, and leaves no hook behind
+    weight = next(network.parameters())
+    shapes = feature_shapes(network, torch.zeros(tuple(image_shape), device=weight.device))
+    missing = [path for path in features.values() if path not in shapes]
+    if missing:
+        raise ValueError(
+            f"Expected {missing[0]!r} to give one feature map a run, but it does not; there are "
+            f"{', '.join(shapes)}."
+        )
+    return {name: shapes[path][1] for name, path in features.items()}
 
 
 def _is_feature_map(output: object) -> bool:

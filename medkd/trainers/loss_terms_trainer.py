@@ -78,9 +78,12 @@ class LossTermsTrainer(SupervisedTrainer, ABC):
         }
 
     def _heads_of_networks(
-        self, engine: SupervisedTrainer, taken: Mapping[str, torch.Tensor]
+        self, engine: SupervisedTrainer, taken: dict[str, torch.Tensor]
     ) -> list[Sequence[torch.Tensor]]:
-        """The heads of each network that answers; the labeled images come first in their batch."""
+        """The heads of each network that answers; the labeled images come first in their batch.
+
+        What else the networks say may be put into ``taken``, which lives for one step.
+        """
         logits = engine.inferer(taken[CommonKeys.IMAGE], engine.network)
         return [heads_of(logits, taken[CommonKeys.LABEL])]
 

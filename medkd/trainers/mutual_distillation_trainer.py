@@ -107,7 +107,7 @@ class MutualDistillationTrainer(LossTermsTrainer):
         return taken
 
     def _heads_of_networks(
-        self, engine: SupervisedTrainer, taken: Mapping[str, torch.Tensor]
+        self, engine: SupervisedTrainer, taken: dict[str, torch.Tensor]
     ) -> list[Sequence[torch.Tensor]]:
         images = [taken[key] for key in (CommonKeys.IMAGE, _UNLABELED) if key in taken]
         # One forward of all, so that a batch norm sees labeled and unlabeled images together.

@@ -13,16 +13,17 @@ __all__ = ["check_ids"]
 _SEPARATOR = "::"
 # MONAI adds the metadata under this id; keys with an underscore are its own (`_target_`).
 _MONAI_PREFIX = "_"
-# Sections whose entries a stage goes through by itself: a new one is read.
-_OPEN = frozenset({"predictors"})
+# Sections whose entries are gone through one by one, so a new one is read: predictors are judged,
+# features tapped and weighted.
+_OPEN = frozenset({"predictors", "features", "teacher_features", "feature_weights"})
 
 
 def check_ids(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     """Refuse ids that a bundle's ``train.json`` does not have.
 
     An override may replace any value and may add an argument to a component, for MONAI builds the
-    component with it and refuses a wrong one. It may add a predictor to be judged. What it may not
-    do is invent any other id: nothing would read it.
+    component with it and refuses a wrong one. It may add a predictor to be judged, or a feature to
+    be tapped. What it may not do is invent any other id: nothing would read it.
 
     Args:
         config: the configuration with all overrides and overlays merged.

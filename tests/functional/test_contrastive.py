@@ -30,9 +30,9 @@ def loop_info_nce(anchors, keys, anchor_classes, key_classes, temperature):
     return np.mean(terms) if terms else 0.0
 
 
-def loop_crd(anchors, positives, negatives, bank_size, temperature, excluded=None):
+def loop_crd(anchors, positives, negatives, bank_size, temperature, *, z=1.0, excluded=None):
     total = 0.0
-    noise = max(len(negatives), 1) / bank_size
+    noise = z * max(len(negatives), 1) / bank_size
     for i, (anchor, positive) in enumerate(zip(anchors, positives, strict=True)):
         score = math.exp(cosine(anchor, positive) / temperature)
         total -= math.log(score / (score + noise))
@@ -168,7 +168,8 @@ class TestContrastiveRepresentation:
     @pytest.mark.parametrize("temperature", [0.07, 0.5, 2.0])
     @pytest.mark.parametrize("num_negatives", [0, 1, 6])
     @pytest.mark.parametrize("with_excluded", [False, True])
-    def test_equals_a_loop_over_positions(self, temperature, num_negatives, with_excluded):
+    @pytest.mark.parametrize("z", [1.0, 55.0])
+    def test_equals_a_loop_over_positions(self, temperature, num_negatives, with_excluded, z):
         anchors, positives, negatives = (
             embeddings(4),
             embeddings(4, 1),
@@ -179,11 +180,10 @@ class TestContrastiveRepresentation:
         )
         found = contrastive_representation(
             anchors, positives, negatives,
-            bank_size=40, temperature=temperature, excluded=excluded,
+            bank_size=40, temperature=temperature, excluded=excluded, log_normalizer=math.log(z),
         )  # fmt: skip
-        expected = loop_crd(
-            anchors.numpy(), positives.numpy(), negatives.numpy(), 40, temperature, excluded
-        )
+        inputs = [each.numpy() for each in (anchors, positives, negatives)]
+        expected = loop_crd(*inputs, 40, temperature, z=z, excluded=excluded)
         assert found.item() == pytest.approx(expected, rel=1e-9)
 
     @pytest.mark.parametrize(

@@ -236,6 +236,29 @@ class TestRepresentation:
             loss.teacher_banks.neg_()
         assert torch.equal(*found) == other_classes_only
 
+    def test_normalizers_are_estimated_once(self, grid):
+        torch.manual_seed(1)
+        loss = representation()
+        step(loss, grid)
+        assert loss.log_normalizers.isnan().all()  # there is nothing to compare with yet
+        step(loss, grid, 1)
+        first = loss.log_normalizers.clone()
+        step(loss, grid, 2)
+        assert first.isfinite().all()
+        assert torch.equal(loss.log_normalizers, first)
+
+    def test_embeddings_that_say_nothing_cost_what_guessing_costs(self, grid):
+        """All alike: h is 1 / (1 + K), that of one pair among K others."""
+        torch.manual_seed(1)
+        loss = representation(num_negatives=12)
+        student, teachers, label = inputs(grid)
+        for projection in (loss.student_projection, *loss.teacher_projections):
+            torch.nn.init.zeros_(projection.weight)
+            torch.nn.init.ones_(projection.bias)
+        loss(student, teachers, label)
+        expected = math.log(13) + 12 * math.log(13 / 12)
+        assert loss(student, teachers, label).item() == pytest.approx(expected, rel=1e-4)
+
     def test_evaluation_stores_nothing(self, grid):
         loss = representation().eval()
         step(loss, grid)

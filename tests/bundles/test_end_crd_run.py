@@ -1,0 +1,102 @@
+"""A student that learns from its members' features, as its user trains it."""
+
+import json
+import signal
+import time
+
+import pytest
+import torch
+
+from medkd.handlers import read_history
+from medkd.networks import load_state
+
+SMALLER = {
+    "bundle": "end_crd",
+    "dropout": 0,
+    "feature_loss::num_positions": 16,
+    "feature_loss::num_negatives": 40,
+    "feature_loss::bank_size": 64,
+}
+
+
+@pytest.fixture(scope="module")
+def finished(small, run_command, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("end_crd")
+    done = run_command(**small, **SMALLER, output_dir=str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_trains_on_features_and_judges(finished):
+    rows = read_history(finished / "student" / "history.csv")
+    assert len(rows) == 4
+    for row in rows:
+        weighted = 0.3 * row["label"] + 0.7 * row["distillation"] + 0.05 * row["bottleneck"]
+        assert row["loss"] == pytest.approx(weighted, rel=1e-3)
+    metrics = json.loads((finished / "report" / "metrics.json").read_text())
+    assert {"single", "deep_ensemble", "student"} <= set(metrics["methods"])
+    assert "bottleneck" in (finished / "report" / "index.html").read_text()
+
+
+def test_the_student_is_a_plain_network(finished):
+    weights = load_state(finished / "models" / "model.pt")
+    assert not any("projection" in name or "bank" in name for name in weights)
+    member = load_state(finished / "members" / "member_0" / "model.pt")
+    assert weights.keys() == member.keys()
+
+
+def test_contrast_alone_and_each_member_with_a_bank(finished, run_bundle, small, tmp_path):
+    run_bundle(
+        **small,
+        **SMALLER,
+        members_dir=str(finished / "members"),
+        distillation_weight=0,
+        output_dir=str(tmp_path / "alone"),
+        **{"feature_loss::combine": "each", "features": {"inner": "down_3", "outer": "upcat_1"}},
+        feature_weights={"inner": 0.1, "outer": 0.1},
+    )
+    rows = read_history(tmp_path / "alone" / "student" / "history.csv")
+    assert {"label", "inner", "outer"} <= set(rows[0])
+    assert "distillation" not in rows[0]
+
+
+def test_a_path_that_does_not_exist_is_refused_with_those_that_do(
+    finished, run_command, small, tmp_path
+):
+    done = run_command(
+        **small,
+        **SMALLER,
+        members_dir=str(finished / "members"),
+        soft_labels_dir=str(finished / "soft_labels"),
+        output_dir=str(tmp_path / "faulty"),
+        features={"bottleneck": "down_5"},
+    )
+    assert done.returncode != 0
+    sentence = "there is no 'down_5'. Did you mean 'down_4'? There are conv_0, down_1"
+    assert sentence in done.stderr
+
+
+@pytest.mark.slow
+def test_killed_run_ends_with_the_bits_of_an_unbroken_one(finished, start_command, small, tmp_path):
+    """The banks and the projections are in the checkpoint."""
+    settings = {**small, **SMALLER, "num_epochs": 8}
+    settings |= {
+        "members_dir": str(finished / "members"),
+        "soft_labels_dir": str(finished / "soft_labels"),
+    }
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    unbroken = start_command(**settings, output_dir=straight)
+    broken = start_command(**settings, output_dir=killed)
+    deadline = time.monotonic() + 200
+    while not (killed / "student" / "checkpoint.pt").exists() and broken.poll() is None:
+        assert time.monotonic() < deadline, "no checkpoint came"
+        time.sleep(0.005)
+    broken.send_signal(signal.SIGKILL)
+    broken.wait()
+    assert not (killed / "models" / "model.pt").exists()
+    assert unbroken.wait(timeout=300) == 0, unbroken.stderr.read()
+    again = start_command(**settings, output_dir=killed)
+    assert again.wait(timeout=300) == 0, again.stderr.read()
+    expected, got = (load_state(run / "models" / "model.pt") for run in (straight, killed))
+    for name in expected:
+        assert torch.equal(expected[name], got[name]), name
