@@ -1,9 +1,11 @@
 """What a step of distillation costs beside a supervised step of the same network.
 
-Three trainings of the bundle's student on its phantom, measured side by side in one process: on
-labels, from stored soft labels, and with the five members run in every step. Each round times a
-block of steps of every row, in turn, so that a machine whose speed drifts slows all of them; the
-ratio is the median over rounds of the ratios within a round. Loading and augmentation count.
+Trainings of the bundle's student on its phantom, measured side by side in one process: on labels,
+from stored soft labels, with the five members run in every step, and with features distilled: by
+contrast with a bank from five members (EnD-CRD), and by supervised InfoNCE at three scales from one
+teacher. Each round times a block of steps of every row, in turn, so that a machine whose speed
+drifts slows all of them; the ratio is the median over rounds of the ratios within a round. Loading
+and augmentation count.
 
     python benchmarks/step_cost.py [--rounds 9] [--steps 10]
 """
@@ -28,13 +30,35 @@ from medkd.files import sha256_of
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
 NUM_MEMBERS = 5
+SCALES = {
+    "features": {"encoder": "down_2", "bottleneck": "down_4", "decoder": "upcat_2"},
+    "feature_weights": {"encoder": 0.1, "bottleneck": 0.1, "decoder": 0.1},
+    "feature_loss": {
+        "_target_": "medkd.losses.SupervisedInfoNCELoss",
+        "_mode_": "callable",
+        "num_positions": 1024,
+    },
+}
 
 
 class Row:
     """One training, advanced a block of steps at a time."""
 
-    def __init__(self, folder: Path, **overrides: Any) -> None:  # noqa: ANN401
-        config = ConfigParser.load_config_file(REPOSITORY / "bundles" / "end_kl" / "train.json")
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        bundle: str = "end_kl",
+        num_teachers: int = 0,
+        **overrides: Any,  # noqa: ANN401
+    ) -> None:
+        config = ConfigParser.load_config_file(REPOSITORY / "bundles" / bundle / "train.json")
+        if num_teachers:  # untrained: weights have no bearing on cost
+            overrides["feature_teacher"] = {
+                "_target_": "medkd.ensembles.FeatureTeacher",
+                "members": [config["member_def"]] * num_teachers,
+                "features": "@teacher_features",
+            }
         parser = ConfigParser(config)
         parser.update(
             {"dataset_dir": str(folder / "data"), "soft_labels_dir": str(folder / "labels")}
@@ -74,6 +98,12 @@ def main() -> None:
             "labels only": labels,
             "stored soft labels": stored,
             f"{NUM_MEMBERS} members in every step": online,
+            f"stored soft labels, features of {NUM_MEMBERS} members (CRD)": Row(
+                folder, bundle="end_crd", num_teachers=NUM_MEMBERS
+            ),
+            "stored soft labels, features of one teacher at 3 scales (InfoNCE)": Row(
+                folder, bundle="end_crd", num_teachers=1, **SCALES
+            ),
         }
         taken = measure(rows, rounds=options.rounds, steps=options.steps)
     report(taken)
