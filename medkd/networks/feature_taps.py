@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +52,8 @@ class FeatureTaps(nn.Module):
         self.features = dict(features)
         self._caught: dict[str, Any] = {}
         self._is_catching = False  # the network may run without this module, in validation
-        modules = dict(network.named_modules())
-        for name, path in self.features.items():
-            if not path or path not in modules:
-                raise ValueError(_unknown_path(name, path, [each for each in modules if each]))
-            modules[path].register_forward_hook(self._catcher(name))
+        for name, module in _modules_at(network, self.features).items():
+            module.register_forward_hook(self._catcher(name))
 
     def forward(self, image: Tensor) -> tuple[Any, dict[str, Tensor]]:
         """The network's output and the features by name."""
@@ -161,7 +157,7 @@ def feature_channels(
         >>> feature_channels(network, {"encoder": "0"}, (1, 1, 8, 8))
         {'encoder': 4}
     """
-    FeatureTaps(copy.deepcopy(network), features)  # refuses paths, and leaves no hook behind
+    _modules_at(network, features)
     weight = next(network.parameters())
     shapes = feature_shapes(network, torch.zeros(tuple(image_shape), device=weight.device))
     missing = [path for path in features.values() if path not in shapes]
@@ -171,6 +167,15 @@ def feature_channels(
             f"{', '.join(shapes)}."
         )
     return {name: shapes[path][1] for name, path in features.items()}
+
+
+def _modules_at(network: nn.Module, features: Mapping[str, str]) -> dict[str, nn.Module]:
+    """Name to the module at its path."""
+    modules = {path: module for path, module in network.named_modules() if path}
+    for name, path in features.items():
+        if path not in modules:
+            raise ValueError(_unknown_path(name, path, list(modules)))
+    return {name: modules[path] for name, path in features.items()}
 
 
 def _is_feature_map(output: object) -> bool:
