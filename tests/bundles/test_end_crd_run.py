@@ -100,3 +100,22 @@ def test_killed_run_ends_with_the_bits_of_an_unbroken_one(finished, start_comman
     expected, got = (load_state(run / "models" / "model.pt") for run in (straight, killed))
     for name in expected:
         assert torch.equal(expected[name], got[name]), name
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_student(finished, run_two_processes, small, tmp_path):
+    settings = {**small, **SMALLER, "split": "validation"}
+    settings |= {
+        "members_dir": str(finished / "members"),
+        "soft_labels_dir": str(finished / "soft_labels"),
+    }
+    settings.pop("device")  # multi_gpu.json says it
+    run = tmp_path / "run"
+    files = ("train.json", "multi_gpu.json")
+    status, written = run_two_processes(files=files, **settings, output_dir=str(run))
+    assert status == 0, written
+    rows = read_history(run / "student" / "history.csv")
+    assert len(rows) == 4
+    assert "bottleneck" in rows[-1]
+    weights = load_state(run / "models" / "model.pt")
+    assert not any(name.startswith("module.") for name in weights)
