@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
     from medkd.types import Label, Mask, MemberProbs, Probs, VoxelMap
@@ -27,8 +25,6 @@ __all__ = [
     "check_members",
     "check_positive",
     "check_same_shape",
-    "check_teacher_channels",
-    "check_teacher_features",
     "check_uncertainty",
 ]
 
@@ -68,21 +64,6 @@ def check_mask(mask: Mask | None, like: Tensor) -> None:
     if mask.dtype != torch.bool:
         raise TypeError(f"Expected `mask` of dtype torch.bool, but got {mask.dtype}.")
     _check_voxel_map(mask, like, "mask")
-
-
-def check_teacher_channels(channels: Sequence[int]) -> None:
-    """Raise unless there is at least one teacher."""
-    if not channels:
-        raise ValueError("Expected `teacher_channels` of at least one teacher, but got none.")
-
-
-def check_teacher_features(features: Sequence[Tensor], number: int) -> None:
-    """Raise unless there are as many feature maps as teachers."""
-    if len(features) != number:
-        raise ValueError(
-            f"Expected `teacher_features` to be one feature map for each of {number} teachers, but "
-            f"got {len(features)}."
-        )
 
 
 def check_uncertainty(tensor: VoxelMap) -> None:

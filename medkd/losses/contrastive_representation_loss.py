@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from medkd._checks import (
-    check_at_least,
-    check_positive,
-    check_teacher_channels,
-    check_teacher_features,
-)
-from medkd.functional import contrastive_representation, features_at, sample_positions
+from medkd._checks import check_at_least
+from medkd.functional import contrastive_representation
+from medkd.losses._feature_projections import FeatureProjections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +22,7 @@ __all__ = ["ContrastiveRepresentationLoss"]
 _COMBINATIONS = ("mean", "each")
 
 
-class ContrastiveRepresentationLoss(nn.Module):
+class ContrastiveRepresentationLoss(FeatureProjections):
     r"""Lets the student's features tell which of many teacher features is that of their position.
 
     Anchors are positions of the student's feature map, drawn so that every class has about the same
@@ -105,30 +101,23 @@ class ContrastiveRepresentationLoss(nn.Module):
         combine: str = "mean",
         other_classes_only: bool = False,
     ) -> None:
-        super().__init__()
-        for name, value in (
-            ("embedding_dim", embedding_dim),
-            ("num_positions", num_positions),
-            ("num_negatives", num_negatives),
-        ):
-            check_at_least(value, 1, name)
+        super().__init__(
+            student_channels,
+            teacher_channels,
+            embedding_dim=embedding_dim,
+            temperature=temperature,
+            num_positions=num_positions,
+        )
+        check_at_least(num_negatives, 1, "num_negatives")
         check_at_least(bank_size, num_negatives, "bank_size")
-        check_positive(temperature, "temperature")
         if combine not in _COMBINATIONS:
             raise ValueError(
                 f"Expected `combine` to be one of {', '.join(_COMBINATIONS)}, but got {combine!r}."
             )
-        self.temperature = float(temperature)
-        self.num_positions = num_positions
         self.num_negatives = num_negatives
         self.bank_size = bank_size
         self.combine = combine
         self.other_classes_only = other_classes_only
-        check_teacher_channels(teacher_channels)
-        self.student_projection = nn.Linear(student_channels, embedding_dim)
-        self.teacher_projections = nn.ModuleList(
-            nn.Linear(channels, embedding_dim) for channels in teacher_channels
-        )
         num_banks = 1 if combine == "mean" else len(self.teacher_projections)
         self.register_buffer("teacher_banks", torch.zeros(num_banks, bank_size, embedding_dim))
         self.register_buffer("student_bank", torch.zeros(bank_size, embedding_dim))
@@ -141,14 +130,7 @@ class ContrastiveRepresentationLoss(nn.Module):
         self, student_features: Tensor, teacher_features: Sequence[Tensor], label: Label
     ) -> Tensor:
         """Scalar loss in nats; see the class. In training mode the banks take the step's in."""
-        check_teacher_features(teacher_features, len(self.teacher_projections))
-        grid = student_features.shape[2:]
-        index, classes = sample_positions(label, grid=grid, num_positions=self.num_positions)
-        student = self.student_projection(features_at(student_features, index, grid=grid))
-        members = [
-            project(features_at(features.detach(), index, grid=grid))
-            for project, features in zip(self.teacher_projections, teacher_features, strict=True)
-        ]
+        student, members, classes = self._embeddings(student_features, teacher_features, label)
         if self.combine == "mean":
             units = [nn.functional.normalize(member.float(), dim=1) for member in members]
             members = [torch.stack(units).mean(dim=0)]

@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from medkd._checks import (
-    check_at_least,
-    check_positive,
-    check_teacher_channels,
-    check_teacher_features,
-)
-from medkd.functional import features_at, sample_positions, supervised_info_nce
+from medkd.functional import supervised_info_nce
+from medkd.losses._feature_projections import FeatureProjections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["SupervisedInfoNCELoss"]
 
 
-class SupervisedInfoNCELoss(nn.Module):
+class SupervisedInfoNCELoss(FeatureProjections):
     """Draws the student's features to the teachers' features of the same class.
 
     Positions are drawn by class from the whole batch, see
@@ -77,35 +72,28 @@ class SupervisedInfoNCELoss(nn.Module):
         temperature: float = 0.1,
         num_positions: int = 1024,
     ) -> None:
-        super().__init__()
-        check_at_least(embedding_dim, 1, "embedding_dim")
-        check_at_least(num_positions, 1, "num_positions")
-        check_positive(temperature, "temperature")
-        self.temperature = float(temperature)
-        self.num_positions = num_positions
-        check_teacher_channels(teacher_channels)
-        self.student_projection = nn.Linear(student_channels, embedding_dim)
-        self.teacher_projections = nn.ModuleList(
-            nn.Linear(channels, embedding_dim) for channels in teacher_channels
+        super().__init__(
+            student_channels,
+            teacher_channels,
+            embedding_dim=embedding_dim,
+            temperature=temperature,
+            num_positions=num_positions,
         )
 
     def forward(
         self, student_features: Tensor, teacher_features: Sequence[Tensor], label: Label
     ) -> Tensor:
         """Scalar loss in nats; see the class."""
-        check_teacher_features(teacher_features, len(self.teacher_projections))
-        grid = student_features.shape[2:]
-        index, classes = sample_positions(label, grid=grid, num_positions=self.num_positions)
-        anchors = self.student_projection(features_at(student_features, index, grid=grid))
+        anchors, teachers, classes = self._embeddings(student_features, teacher_features, label)
         terms = [
             supervised_info_nce(
                 anchors,
-                project(features_at(features.detach(), index, grid=grid)),
+                keys,
                 anchor_classes=classes,
                 key_classes=classes,
                 temperature=self.temperature,
             )
-            for project, features in zip(self.teacher_projections, teacher_features, strict=True)
+            for keys in teachers
         ]
         return torch.stack(terms).mean()
 
