@@ -23,7 +23,7 @@ class FeatureTeacher(nn.Module):
 
     Frozen for good, as :class:`~medkd.ensembles.TeacherEnsemble` is. Features are too large to
     store, so the members run in every step of the student's training, on the very view that the
-    student sees.
+    student sees, and no further than the last feature that is wanted.
 
     Args:
         members: one trained network each; they need not share an architecture.
@@ -73,7 +73,7 @@ class FeatureTeacher(nn.Module):
     @torch.no_grad()
     def forward(self, image: torch.Tensor) -> dict[str, list[torch.Tensor]]:
         """Name to the feature map of each member."""
-        caught = [member(image)[1] for member in self.members]
+        caught = [member.features_of(image) for member in self.members]  # type: ignore[operator]
         return {name: [features[name] for features in caught] for name in caught[0]}
 
     def channels(self, image_shape: Sequence[int]) -> dict[str, list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ __all__ = ["FeatureTaps", "feature_channels", "feature_shapes"]
 
 _SHOWN = 12  # paths named in a message before it says how many more there are
 _FEATURE_AXES = (3, 5)  # of (B, C, *spatial) with one to three spatial axes
+
+
+class _AllCaught(Exception):
+    """Every tapped module has run: no error, but the end of a run that has served its purpose."""
 
 
 class FeatureTaps(nn.Module):
@@ -52,18 +57,42 @@ class FeatureTaps(nn.Module):
         self.features = dict(features)
         self._caught: dict[str, Any] = {}
         self._is_catching = False  # the network may run without this module, in validation
+        self._stops_when_caught = False
         for name, module in _modules_at(network, self.features).items():
             module.register_forward_hook(self._catcher(name))
 
     def forward(self, image: Tensor) -> tuple[Any, dict[str, Tensor]]:
         """The network's output and the features by name."""
         self._is_catching = True
+        output = None
         try:
-            output = self.network(image)
+            with contextlib.suppress(_AllCaught):
+                output = self.network(image)
             return output, {name: self._taken(name) for name in self.features}
         finally:
             self._is_catching = False
             self._caught.clear()
+
+    def features_of(self, image: Tensor) -> dict[str, Tensor]:
+        """The features alone, by name; the network runs no further than the last of them.
+
+        What lies behind is spared, such as the decoder of a teacher whose bottleneck is wanted;
+        whether a module would have run once more is not seen then.
+
+        Args:
+            image: ``(B, C_in, *spatial)``.
+
+        Returns:
+            Name to feature map.
+
+        Raises:
+            ValueError: if a module did not run, or its output is no feature map.
+        """
+        self._stops_when_caught = True
+        try:
+            return self.forward(image)[1]
+        finally:
+            self._stops_when_caught = False
 
     def extra_repr(self) -> str:
         """What is tapped, for printing."""
@@ -73,6 +102,8 @@ class FeatureTaps(nn.Module):
         def catch(_module: nn.Module, _arguments: Any, output: Any) -> None:  # noqa: ANN401
             if self._is_catching:
                 self._caught[name] = None if name in self._caught else output
+                if self._stops_when_caught and len(self._caught) == len(self.features):
+                    raise _AllCaught
 
         return catch
 

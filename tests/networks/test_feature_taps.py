@@ -37,6 +37,23 @@ class TestFeatureTaps:
         sizes = [feature.shape[2] for feature in features.values()]
         assert sizes == [image.shape[2] // 2, image.shape[2] // 16, image.shape[2]]
 
+    def test_features_alone_are_the_same_and_spare_what_lies_behind(self, image):
+        network = basic_unet(image).eval()
+        ran = []
+        network.upcat_4.register_forward_hook(lambda *_: ran.append("upcat_4"))
+        inner = {"encoder": "down_1", "bottleneck": "down_4"}
+        tapped = FeatureTaps(network, inner)
+        _, expected = tapped(image)
+        assert ran == ["upcat_4"]
+        found = tapped.features_of(image)
+        assert ran == ["upcat_4"]
+        assert list(found) == list(inner)
+        for name in inner:
+            assert torch.equal(found[name], expected[name])
+        tapped(image)  # whole again
+        assert ran == ["upcat_4"] * 2
+        assert not tapped._caught
+
     def test_gradients_flow_from_the_features_into_the_network(self, image):
         tapped = FeatureTaps(basic_unet(image), TAPS)
         _, features = tapped(image)
