@@ -29,25 +29,28 @@ __all__ = [
 ]
 
 _MAX_SPATIAL_AXES = 3
+_CLASSES = {1: "one channel", 2: "two classes"}
 
 
-def check_batch(tensor: Tensor, name: str) -> None:
-    """Raise unless ``tensor`` is floating point, ``(B, C, *spatial)``, with two classes or more."""
+def check_batch(tensor: Tensor, name: str, *, fewest: int = 2) -> None:
+    """Raise unless ``tensor`` is floating point, ``(B, C, *spatial)``, of ``fewest`` classes."""
     _check_floating(tensor, name)
-    if not 3 <= tensor.ndim <= 2 + _MAX_SPATIAL_AXES or tensor.shape[1] < 2:
+    if not 3 <= tensor.ndim <= 2 + _MAX_SPATIAL_AXES or tensor.shape[1] < fewest:
         raise ValueError(
             f"Expected `{name}` of shape (B, C, *spatial) with one to three spatial axes and at "
-            f"least two classes, but got shape {tuple(tensor.shape)}."
+            f"least {_CLASSES[fewest]}, but got shape {tuple(tensor.shape)}."
         )
 
 
-def check_members(tensor: MemberProbs, name: str) -> None:
+def check_members(tensor: MemberProbs, name: str, *, fewest: int = 2) -> None:
     """Raise unless ``tensor`` is floating point and ``(M, B, C, *spatial)`` with a member."""
     _check_floating(tensor, name)
-    if not 4 <= tensor.ndim <= 3 + _MAX_SPATIAL_AXES or tensor.shape[0] < 1 or tensor.shape[2] < 2:
+    axes = 4 <= tensor.ndim <= 3 + _MAX_SPATIAL_AXES
+    if not axes or tensor.shape[0] < 1 or tensor.shape[2] < fewest:
         raise ValueError(
             f"Expected `{name}` of shape (M, B, C, *spatial) with at least one member, one to "
-            f"three spatial axes and at least two classes, but got shape {tuple(tensor.shape)}."
+            f"three spatial axes and at least {_CLASSES[fewest]}, but got shape "
+            f"{tuple(tensor.shape)}."
         )
 
 

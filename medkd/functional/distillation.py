@@ -26,7 +26,9 @@ def ensemble_probs(member_logits: MemberLogits, *, temperature: float = 1.0) -> 
         \bar p_T = \tfrac{1}{M} \sum_m \mathrm{softmax}(z_m / T)
 
     Probabilities are averaged, not logits: the average of logits is as sharp as its members even
-    where they contradict each other.
+    where they contradict each other. One channel is the logit of the foreground, of which
+    :math:`\mathrm{sigmoid}(z_m / T)` is averaged: a softmax over one channel would be one
+    everywhere.
 
     Args:
         member_logits: logits of every member, ``(M, B, C, *spatial)``, any real values. The tensor
@@ -34,8 +36,8 @@ def ensemble_probs(member_logits: MemberLogits, *, temperature: float = 1.0) -> 
         temperature: :math:`T`, above zero; larger is flatter.
 
     Returns:
-        Probabilities of shape ``(B, C, *spatial)`` in ``[0, 1]``, summing to one over ``C``; in
-        float32 for a narrower input. One member gives that member's own probabilities.
+        Probabilities of shape ``(B, C, *spatial)`` in ``[0, 1]``, summing to one over two classes
+        or more; in float32 for a narrower input. One member gives that member's own probabilities.
 
     Raises:
         ValueError: if ``member_logits`` has another layout or no member, or ``temperature`` is not
@@ -56,10 +58,12 @@ def ensemble_probs(member_logits: MemberLogits, *, temperature: float = 1.0) -> 
         B. Lakshminarayanan, A. Pritzel, C. Blundell. Simple and scalable predictive uncertainty
         estimation using deep ensembles. NeurIPS 2017, arXiv:1612.01474, section 2.4.
     """
-    check_members(member_logits, "member_logits")
+    check_members(member_logits, "member_logits", fewest=1)
     check_positive(temperature, "temperature")
-    logits = member_logits.to(_wide_dtype(member_logits))
-    return torch.softmax(logits / temperature, dim=_CLASS_DIM + 1).mean(dim=_MEMBER_DIM)
+    logits = member_logits.to(_wide_dtype(member_logits)) / temperature
+    is_binary = logits.shape[_CLASS_DIM + 1] == 1
+    probs = torch.sigmoid(logits) if is_binary else torch.softmax(logits, dim=_CLASS_DIM + 1)
+    return probs.mean(dim=_MEMBER_DIM)
 
 
 def distillation_kl(
@@ -80,6 +84,9 @@ def distillation_kl(
     the gradient when the temperature changes; for :math:`T \to \infty` the gradient becomes that of
     matching logits, :math:`(z - v) / C` for logits of zero mean.
 
+    One channel is the logit of the foreground: then the sum is over background and foreground,
+    whose probabilities are :math:`1 - \sigma(z / T)` and :math:`\sigma(z / T)`.
+
     For an ensemble, the mean over members of :math:`KL(p_m \| q)` differs from
     :math:`KL(\bar p \| q)` by a constant of the student, so the mean prediction is enough.
 
@@ -88,7 +95,7 @@ def distillation_kl(
             temperature.
         teacher_probs: the teacher's probabilities **at this temperature**, such as
             :func:`ensemble_probs` returns, ``(B, C, *spatial)`` in ``[0, 1]``, summing to one over
-            ``C``. Zero is allowed. They are constants: no gradient reaches them.
+            two classes or more. Zero is allowed. They are constants: no gradient reaches them.
         temperature: :math:`T`, above zero.
         mask: bool ``(B, 1, *spatial)``, the voxels that count; ``None`` for all.
 
@@ -115,15 +122,22 @@ def distillation_kl(
         arXiv:1503.02531, 2015, section 2, equations 2 to 4.
         J. Fadugba et al. Uncertainty-aware retinal vessel segmentation via ensemble distillation.
         arXiv:2509.11689, 2025 (EnD-KL).
+        R. Biswas. Multi-task multi-scale contrastive knowledge distillation for efficient medical
+        image segmentation. arXiv:2406.03173, 2024 (prediction-map distillation), whose released
+        code takes the softmax over one channel, which makes this loss zero for any student.
     """
-    check_batch(student_logits, "student_logits")
-    check_batch(teacher_probs, "teacher_probs")
+    check_batch(student_logits, "student_logits", fewest=1)
+    check_batch(teacher_probs, "teacher_probs", fewest=1)
     check_same_shape(teacher_probs, student_logits, "teacher_probs", "student_logits")
     check_mask(mask, student_logits)
     check_positive(temperature, "temperature")
     dtype = _wide_dtype(student_logits)
-    student_log_probs = torch.log_softmax(student_logits.to(dtype) / temperature, dim=_CLASS_DIM)
-    divergence = _kl_per_voxel(teacher_probs.detach().to(dtype), student_log_probs)
+    logits, probs = student_logits.to(dtype) / temperature, teacher_probs.detach().to(dtype)
+    if logits.shape[_CLASS_DIM] == 1:
+        # The softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)).
+        logits = torch.cat([torch.zeros_like(logits), logits], dim=_CLASS_DIM)
+        probs = torch.cat([1 - probs, probs], dim=_CLASS_DIM)
+    divergence = _kl_per_voxel(probs, torch.log_softmax(logits, dim=_CLASS_DIM))
     return temperature**2 * _mean_over(divergence, mask)
 
 

@@ -30,7 +30,8 @@ class DistillationKLLoss(nn.Module):
         TypeError: if ``temperature`` is not a number.
 
     Shape:
-        - ``student_logits``: ``(B, C, *spatial)``, not divided by the temperature.
+        - ``student_logits``: ``(B, C, *spatial)``, not divided by the temperature; one channel is
+          the logit of the foreground.
         - ``teacher_probs``: ``(B, C, *spatial)``, at this temperature.
         - ``mask``: bool ``(B, 1, *spatial)`` or ``None``.
         - output: scalar, in nats.

@@ -4,6 +4,8 @@ from medkd.networks.feature_student import FeatureStudent
 from medkd.networks.feature_taps import FeatureTaps, feature_channels, feature_shapes
 from medkd.networks.mean_teacher import MeanTeacher
 from medkd.networks.peer_networks import PeerNetworks
+from medkd.networks.reconstruction_decoder import ReconstructionDecoder
+from medkd.networks.two_task_network import TwoTaskNetwork
 from medkd.networks.weights import (
     check_state,
     load_state,
@@ -17,6 +19,8 @@ __all__ = [
     "FeatureTaps",
     "MeanTeacher",
     "PeerNetworks",
+    "ReconstructionDecoder",
+    "TwoTaskNetwork",
     "check_state",
     "feature_channels",
     "feature_shapes",

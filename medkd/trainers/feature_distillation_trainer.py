@@ -1,4 +1,4 @@
-"""One step of distillation of outputs and features, on MONAI's supervised engine."""
+"""One step of training with losses that a network computes itself, such as those of features."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ if TYPE_CHECKING:
 
 __all__ = ["FeatureDistillationTrainer"]
 
-_FEATURE = "feature:"  # before the name of a feature's loss among what a step has taken
+_OWN = "own:"  # before the name of a network's own loss among what a step has taken
 
 
 class FeatureDistillationTrainer(DistillationTrainer):
-    r"""Trains a network on labels, on soft labels, and on its teachers' features.
+    r"""Trains a network on labels, on soft labels, and on losses that it computes itself.
 
     .. math::
         L = (1 - w)\, L_{label} + w\, L_{distillation} + \sum_k \beta_k\, L_k
 
-    The first two terms are those of :class:`~medkd.trainers.DistillationTrainer`; :math:`L_k`
-    compares the features of name :math:`k` inside the student with those inside the teachers, which
-    run in every step on the view that the student sees.
+    The first two terms are those of :class:`~medkd.trainers.DistillationTrainer`; the network says
+    :math:`L_k` by name beside its output. A :class:`medkd.networks.FeatureStudent` compares its
+    features with its teachers', which run in every step on the view that the student sees; a
+    :class:`medkd.networks.TwoTaskNetwork`, which teaches such students, has no teacher but gives
+    back its image.
 
     Args:
         feature_teacher: ``image -> {name: [features of each teacher]}``, such as
-            :class:`medkd.ensembles.FeatureTeacher`; ``None`` to train a plain network without
-            features, as members are.
-        feature_weights: :math:`\beta_k` by the name of the feature, each finite and zero or more.
-        **kwargs: those of :class:`~medkd.trainers.DistillationTrainer`. With a teacher,
-            ``network`` is a :class:`medkd.networks.FeatureStudent`, whose optimizer takes the
-            projections, too.
+            :class:`medkd.ensembles.FeatureTeacher`; ``None`` for a network that has no teacher.
+        own_weights: :math:`\beta_k` by the name of the network's own loss, each finite and zero or
+            more; none to train a plain network, as members are.
+        **kwargs: those of :class:`~medkd.trainers.DistillationTrainer`. The optimizer takes what
+            ``network`` holds besides, too: projections, a second decoder.
 
     Raises:
-        ValueError: if a weight is out of range; in a step, if the network has features of other
+        ValueError: if a weight is out of range; in a step, if the network has losses of other
             names.
 
     References:
@@ -54,15 +55,15 @@ class FeatureDistillationTrainer(DistillationTrainer):
         self,
         *,
         feature_teacher: nn.Module | None = None,
-        feature_weights: Mapping[str, float] | None = None,
+        own_weights: Mapping[str, float] | None = None,
         **kwargs: Any,  # noqa: ANN401 - handed to the parent
     ) -> None:
         self.feature_teacher = feature_teacher
-        self.feature_weights = dict(feature_weights or {})
-        for name, weight in self.feature_weights.items():
+        self.own_weights = dict(own_weights or {})
+        for name, weight in self.own_weights.items():
             if not (math.isfinite(weight) and weight >= 0):
                 raise ValueError(
-                    f"Expected `feature_weights` to be finite and zero or more, but got {weight} "
+                    f"Expected `own_weights` to be finite and zero or more, but got {weight} "
                     f"for {name!r}."
                 )
         super().__init__(**kwargs)
@@ -70,33 +71,31 @@ class FeatureDistillationTrainer(DistillationTrainer):
     def _heads_of_networks(
         self, engine: SupervisedTrainer, taken: dict[str, torch.Tensor]
     ) -> list[Sequence[torch.Tensor]]:
-        if self.feature_teacher is None:
+        if not self.own_weights:
             return super()._heads_of_networks(engine, taken)
         image, label = taken[CommonKeys.IMAGE], taken[CommonKeys.LABEL]
-        output, terms = engine.inferer(
-            image, engine.network, label=label, teacher_features=self.feature_teacher(image)
-        )
-        if sorted(terms) != sorted(self.feature_weights):
+        compared: dict[str, Any] = {}
+        if self.feature_teacher is not None:
+            compared = {"label": label, "teacher_features": self.feature_teacher(image)}
+        output, terms = engine.inferer(image, engine.network, **compared)
+        if sorted(terms) != sorted(self.own_weights):
             raise ValueError(
-                f"Expected `feature_weights` for the features {sorted(terms)}, but got "
-                f"{sorted(self.feature_weights)}."
+                f"Expected `own_weights` for the network's losses {sorted(terms)}, but got "
+                f"{sorted(self.own_weights)}."
             )
-        taken.update({f"{_FEATURE}{name}": term for name, term in terms.items()})
+        taken.update({f"{_OWN}{name}": term for name, term in terms.items()})
         return [heads_of(output, label)]
 
     def _loss_terms(
         self, heads: Sequence[Sequence[torch.Tensor]], taken: Mapping[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
-        features = {
-            name.removeprefix(_FEATURE): term
-            for name, term in taken.items()
-            if name.startswith(_FEATURE)
+        own = {
+            name.removeprefix(_OWN): term for name, term in taken.items() if name.startswith(_OWN)
         }
-        return {**super()._loss_terms(heads, taken), **features}
+        return {**super()._loss_terms(heads, taken), **own}
 
     def _weighted(self, terms: Mapping[str, torch.Tensor]) -> torch.Tensor:
         loss = super()._weighted(terms)
-        for name, weight in self.feature_weights.items():
-            if name in terms:
-                loss = loss + weight * terms[name]
+        for name, weight in self.own_weights.items():
+            loss = loss + weight * terms[name]
         return loss

@@ -88,6 +88,12 @@ class TestEnsembleProbs:
         ensemble_probs(member_logits, temperature=2.0)
         torch.testing.assert_close(member_logits, before, rtol=0, atol=0)
 
+    def test_one_channel_is_the_sigmoid(self, member_logits):
+        one = member_logits[:, :, :1]
+        expected = (1 / (1 + np.exp(-one.double().numpy() / 4.0))).mean(0)
+        probs = ensemble_probs(one, temperature=4.0)
+        np.testing.assert_allclose(probs.numpy(), expected, atol=1e-6)
+
     def test_rejects_missing_member_axis(self):
         with pytest.raises(ValueError, match=r"`member_logits` of shape \(M, B, C, \*spatial\)"):
             ensemble_probs(torch.zeros(2, 3, 4))
@@ -115,6 +121,25 @@ class TestDistillationKL:
         )
         none = distillation_kl(student_logits, teacher_probs, temperature=2.0)
         torch.testing.assert_close(full, none)
+
+    def test_one_channel_is_two_classes(self, student_logits, mask):
+        """The fault of MTMS-KD's released code: softmax over one channel, and a loss of zero."""
+        one, teacher = student_logits[:, :1], torch.sigmoid(student_logits[:, 1:2] / 4)
+        two = torch.cat([torch.zeros_like(one), one], dim=1)
+        probs = torch.cat([1 - teacher, teacher], dim=1)
+        expected = kl_by_hand(two, probs, 4.0, mask)
+        found = distillation_kl(one, teacher, temperature=4.0, mask=mask)
+        assert expected > 0.1
+        assert found.item() == pytest.approx(expected, rel=1e-5)
+        same = distillation_kl(one, torch.sigmoid(one / 4), temperature=4.0)
+        assert abs(same.item()) < 1e-12
+
+    def test_one_channel_has_the_gradient_of_the_binary_cross_entropy(self, student_logits):
+        logits = student_logits[:, :1].double().requires_grad_()
+        teacher = torch.sigmoid(student_logits[:, 1:2].double())
+        distillation_kl(logits, teacher, temperature=1.0).backward()
+        expected = (torch.sigmoid(logits.detach()) - teacher) / logits.numel()
+        torch.testing.assert_close(logits.grad, expected)
 
     @pytest.mark.parametrize("scale", [1, 10, 100])
     @pytest.mark.parametrize("temperature", [1.0, 2.0])
@@ -241,9 +266,9 @@ class TestDistillationKL:
         with pytest.raises(TypeError, match=r"`mask` of dtype torch\.bool, but got torch\.float32"):
             distillation_kl(student_logits, teacher_probs, temperature=1.0, mask=mask.float())
 
-    def test_rejects_single_channel(self, spatial):
-        one = torch.zeros(2, 1, *spatial)
-        with pytest.raises(ValueError, match="at least two classes"):
+    def test_rejects_no_channel(self, spatial):
+        one = torch.zeros(2, 0, *spatial)
+        with pytest.raises(ValueError, match="at least one channel"):
             distillation_kl(one, one, temperature=1.0)
 
     @pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])

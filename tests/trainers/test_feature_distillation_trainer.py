@@ -90,7 +90,7 @@ def test_a_step_moves_student_and_projections_and_no_teacher(spatial, kind, amp)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     teachers = {name: value.clone() for name, value in teacher.state_dict().items()}
     trained(
-        network, batches(spatial), feature_teacher=teacher, feature_weights=WEIGHTS, amp=amp,
+        network, batches(spatial), feature_teacher=teacher, own_weights=WEIGHTS, amp=amp,
         max_grad_norm=1.0,
     )  # fmt: skip
     for name, value in teacher.state_dict().items():
@@ -106,7 +106,7 @@ def test_loss_is_the_weighted_sum_of_its_terms(spatial):
     _, network, feature_teacher = parts(spatial)
     teacher = TeacherEnsemble([unet(spatial, 5)], temperature=2.0)
     state = trained(
-        network, batches(spatial), feature_teacher=feature_teacher, feature_weights=WEIGHTS,
+        network, batches(spatial), feature_teacher=feature_teacher, own_weights=WEIGHTS,
         teacher=teacher, distillation_weight=0.3, distillation_loss=DistillationKLLoss(2.0),
     ).state  # fmt: skip
     terms = {name: term.item() for name, term in state.output["loss_terms"].items()}
@@ -128,7 +128,7 @@ def test_with_weights_of_zero_the_student_is_trained_as_without(spatial):
     student, network, teacher = parts(spatial)
     trained(
         network, batches(spatial), feature_teacher=teacher,
-        feature_weights=dict.fromkeys(FEATURES, 0.0),
+        own_weights=dict.fromkeys(FEATURES, 0.0),
     )  # fmt: skip
     other = unet(spatial)
     trained(other, batches(spatial), engine=DistillationTrainer)
@@ -140,7 +140,7 @@ def test_features_come_closer(spatial):
     _, network, teacher = parts(spatial)
     data = batches(spatial, count=1)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
-    settings = {"feature_teacher": teacher, "feature_weights": dict.fromkeys(FEATURES, 1.0)}
+    settings = {"feature_teacher": teacher, "own_weights": dict.fromkeys(FEATURES, 1.0)}
     found = [
         trained(network, data, optimizer=optimizer, **settings).state.output["loss_terms"]
         for _ in range(25)
@@ -153,16 +153,18 @@ class TestRejects:
     @pytest.mark.parametrize("weight", [-0.1, math.nan, math.inf])
     def test_weights(self, weight):
         spatial = (8, 12)
-        match = f"`feature_weights` to be finite and zero or more, but got {weight} for 'encoder'"
+        match = f"`own_weights` to be finite and zero or more, but got {weight} for 'encoder'"
         with pytest.raises(ValueError, match=match):
-            trained(unet(spatial), [], feature_weights={"encoder": weight})
+            trained(unet(spatial), [], own_weights={"encoder": weight})
 
     def test_weights_of_other_features(self):
         spatial = (8, 12)
         _, network, teacher = parts(spatial)
-        match = r"`feature_weights` for the features \['bottleneck', 'encoder'\], but got \['a'\]"
+        match = (
+            r"`own_weights` for the network's losses \['bottleneck', 'encoder'\], but got \['a'\]"
+        )
         with pytest.raises(ValueError, match=match):
-            trained(network, batches(spatial), feature_teacher=teacher, feature_weights={"a": 1.0})
+            trained(network, batches(spatial), feature_teacher=teacher, own_weights={"a": 1.0})
 
     def test_features_of_other_names(self):
         with pytest.raises(ValueError, match=r"student's features, \['a'\], to be the teachers'"):
