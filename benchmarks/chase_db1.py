@@ -50,12 +50,14 @@ STUDENT_ONLY = {
 SMALL = {"network_def::features": [8, 8, 16, 32, 64, 8]}
 ONLINE = {"online_teacher": True}
 LABELS = {"distillation_weight": 0}
+# The ensemble is that of EnD-KL: it is neither trained nor compared with EnD-CRD's settings.
+GIVEN_MEMBERS = {"member_training": [], "dropout": 0}
 STUDENTS = {
     "student": {},
     "student, a quarter of the size": SMALL,
     "student, teacher in the loop": ONLINE,
-    "EnD-CRD": LABELS,
-    "EnD-KL and EnD-CRD": {},
+    "EnD-CRD": {**LABELS, **GIVEN_MEMBERS},
+    "EnD-KL and EnD-CRD": GIVEN_MEMBERS,
     "labels only, the student's schedule": LABELS,
 }
 BUNDLES = {"EnD-CRD": "bundles/end_crd", "EnD-KL and EnD-CRD": "bundles/end_crd"}

@@ -60,6 +60,24 @@ def test_contrast_alone_and_each_member_with_a_bank(finished, run_bundle, small,
     assert "distillation" not in rows[0]
 
 
+def test_members_of_end_kl_will_do(run_command, small, tmp_path):
+    """As the README says: without the stage that trains members and compares their settings."""
+    end_kl, end_crd = tmp_path / "end_kl", tmp_path / "end_crd"
+    shared = {**small, "dropout": 0, "num_members": 1, "num_epochs": 2}
+    done = run_command(**shared, output_dir=str(end_kl))
+    assert done.returncode == 0, done.stderr
+    done = run_command(
+        **{**shared, **SMALLER},
+        members_dir=str(end_kl / "members"),
+        soft_labels_dir=str(end_kl / "soft_labels"),
+        member_training=[],
+        output_dir=str(end_crd),
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(read_history(end_crd / "student" / "history.csv")) == 2
+    assert not (end_crd / "members").exists()
+
+
 def test_a_path_that_does_not_exist_is_refused_with_those_that_do(
     finished, run_command, small, tmp_path
 ):
