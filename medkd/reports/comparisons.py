@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "compare_methods", "compare_pairs", "reference_method"]
 
 # What others are compared with: the first that is there.
-_REFERENCES = ("deep_ensemble", "labels_only")
+_REFERENCES = ("deep_ensemble", "teacher", "labels_only")
 
 
 @dataclass(frozen=True)

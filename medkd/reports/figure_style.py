@@ -58,6 +58,8 @@ _KNOWN: dict[str, tuple[str, str, Literal["-", "--"]]] = {
     "deep_ensemble_temperature": ("#56b4e9", "s", "--"),
     "labels_only": ("#7b8794", "o", "-"),
     "labels_only_temperature": ("#000000", "o", "--"),
+    "teacher": ("#0072b2", "s", "-"),
+    "teacher_temperature": ("#56b4e9", "s", "--"),
     "peer_ensemble": ("#0072b2", "s", "-"),
     "peer_ensemble_temperature": ("#56b4e9", "s", "--"),
     "student": ("#d55e00", "D", "-"),

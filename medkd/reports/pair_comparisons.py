@@ -22,6 +22,7 @@ _PAIRS = (
     ("student", "deep_ensemble"),
     ("student", "single"),
     ("deep_ensemble", "single"),
+    ("student", "teacher"),
     ("student", "labels_only"),
     ("peer_ensemble", "labels_only"),
     ("student", "peer_ensemble"),
@@ -29,7 +30,7 @@ _PAIRS = (
 
 
 def planned_pairs(results: EvaluationResults) -> dict[str, tuple[MethodResult, MethodResult]]:
-    """Student, ensemble and single network, or student, peers and labels only, with one another.
+    """Student, ensemble and single network, or student, teacher or peers and labels only.
 
     Args:
         results: the methods.

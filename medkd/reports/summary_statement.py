@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["summary_statement"]
 
-_REFERENCES = ("deep_ensemble", "single", "labels_only", "peer_ensemble")
+_REFERENCES = ("deep_ensemble", "single", "teacher", "labels_only", "peer_ensemble")
 _DIGITS = 4
 _FEW_CASES = 20
 
@@ -22,8 +22,8 @@ _FEW_CASES = 20
 def summary_statement(results: EvaluationResults) -> list[str]:
     """A paragraph for each student: each method whose name begins with ``student``.
 
-    It compares the student with the methods ``deep_ensemble``, ``single``, ``labels_only`` and
-    ``peer_ensemble``, as far as they are there: Dice case by case, ECE and NLL, and with the first
+    It compares the student with the methods ``deep_ensemble``, ``single``, ``teacher``,
+    ``labels_only`` and ``peer_ensemble``, as far as they are there: Dice case by case, ECE and NLL, and with the first
     of them time and parameters. Then it says how far the numbers carry. Better and worse are worded
     alike. Students with a fitted temperature are left to the tables, for all but their calibration
     is said already.

@@ -28,23 +28,25 @@ def train_members(
     bundle_root: str | Path,
     members_dir: str | Path,
     num_members: int,
+    overlay: str = "member.json",
     overlays: Sequence[str] = (),
     overrides: Mapping[str, Any] | None = None,
     process_group: ProcessGroup | None = None,
 ) -> None:
     """Train the members that are missing, one after the other.
 
-    Each is the run of ``train.json`` with ``member.json`` on top that a scheduler would start with
+    Each is the run of ``train.json`` with ``overlay`` on top that a scheduler would start with
     ``--member <m>``, in this process. A finished member is checked and left alone. Of several
     processes, each takes the next member whenever it is done with one, and waits for none.
 
     Args:
-        bundle_root: the bundle's folder, which holds ``member.json``.
+        bundle_root: the bundle's folder.
         members_dir: the folder of all members.
         num_members: how many there shall be, at least one.
+        overlay: the file in ``bundle_root`` that makes a member's run of the student's.
         overlays: of a diverse ensemble, one file a member, relative to ``bundle_root``, on top of
-            ``member.json``; none if members differ by their seed or fold alone.
-        overrides: ids and values on top of ``member.json``, for members unlike the ensemble's.
+            ``overlay``; none if members differ by their seed or fold alone.
+        overrides: ids and values on top of these files, for members unlike the ensemble's.
         process_group: the processes that share the members out; ``None`` for this one alone.
 
     Raises:
@@ -68,7 +70,7 @@ def train_members(
     base = {k: v for k, v in running_parser().get().items() if k != ConfigParser.meta_key}
     configs = {}
     for member in range(num_members):
-        files = [root / "member.json", *(root / file for file in overlays[member : member + 1])]
+        files = [root / file for file in (overlay, *overlays[member : member + 1])]
         on_top: list[Mapping[str, Any]] = [ConfigParser.load_config_file(file) for file in files]
         on_top += [overrides or {}, {"member": member}]
         configs[member_dir(members_dir, member)] = _merged(base, on_top)

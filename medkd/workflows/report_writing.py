@@ -44,7 +44,7 @@ _TITLES = {
     "mc_dropout": "MC dropout",
     "labels_only": "labels-only network",
 }
-_SHOWN = ("deep_ensemble", "labels_only", "student")
+_SHOWN = ("deep_ensemble", "teacher", "labels_only", "student")
 _WITH_MEMBERS = ("deep_ensemble", "peer_ensemble")
 _log = logging.getLogger(__name__)
 

@@ -67,6 +67,7 @@ def training_seconds(
     members = [name for name in histories if name.startswith("member ")]
     needed = {
         "deep_ensemble": members,
+        "teacher": members,
         "student": [*members, _STUDENT],
         "peer_ensemble": [_STUDENT],
         "mc_dropout": [_DROPOUT],
