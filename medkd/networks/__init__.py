@@ -6,6 +6,7 @@ from medkd.networks.mean_teacher import MeanTeacher
 from medkd.networks.peer_networks import PeerNetworks
 from medkd.networks.reconstruction_decoder import ReconstructionDecoder
 from medkd.networks.two_task_network import TwoTaskNetwork
+from medkd.networks.weighted_features import weighted_features
 from medkd.networks.weights import (
     check_state,
     load_state,
@@ -28,4 +29,5 @@ __all__ = [
     "load_weights",
     "save_state",
     "save_weights",
+    "weighted_features",
 ]

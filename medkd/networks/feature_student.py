@@ -33,7 +33,8 @@ class FeatureStudent(nn.Module):
         - image: ``(B, C_in, *spatial)``
         - label, in training mode: ``(B, 1, *spatial)``
         - teacher_features, in training mode: name to one ``(B, C_t, *spatial_t)`` a teacher
-        - returns in training mode: the network's output, and name to loss
+        - returns in training mode: the network's output, and name to loss; of no feature, the
+          output alone
         - returns in evaluation mode: the network's output
 
     Raises:
@@ -72,7 +73,7 @@ class FeatureStudent(nn.Module):
         teacher_features: Mapping[str, Sequence[Tensor]] | None = None,
     ) -> Any:  # noqa: ANN401 - whatever the network gives
         """The network's output; in training mode with the features' losses by name."""
-        if not self.training:
+        if not self.training or not self.losses:
             return self.taps.network(image)
         if label is None or teacher_features is None:
             raise ValueError(

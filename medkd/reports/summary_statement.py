@@ -23,10 +23,10 @@ def summary_statement(results: EvaluationResults) -> list[str]:
     """A paragraph for each student: each method whose name begins with ``student``.
 
     It compares the student with the methods ``deep_ensemble``, ``single``, ``teacher``,
-    ``labels_only`` and ``peer_ensemble``, as far as they are there: Dice case by case, ECE and NLL, and with the first
-    of them time and parameters. Then it says how far the numbers carry. Better and worse are worded
-    alike. Students with a fitted temperature are left to the tables, for all but their calibration
-    is said already.
+    ``labels_only`` and ``peer_ensemble``, as far as they are there: Dice case by case, ECE and NLL,
+    and with the first of them time and parameters. Then it says how far the numbers carry. Better
+    and worse are worded alike. Students with a fitted temperature are left to the tables, for all
+    but their calibration is said already.
 
     Args:
         results: what to put into words.

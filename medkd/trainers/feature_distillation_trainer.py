@@ -38,7 +38,8 @@ class FeatureDistillationTrainer(DistillationTrainer):
         feature_teacher: ``image -> {name: [features of each teacher]}``, such as
             :class:`medkd.ensembles.FeatureTeacher`; ``None`` for a network that has no teacher.
         own_weights: :math:`\beta_k` by the name of the network's own loss, each finite and zero or
-            more; none to train a plain network, as members are.
+            more; one of weight zero is not computed. Without any, ``network`` is a plain one, as
+            members are.
         **kwargs: those of :class:`~medkd.trainers.DistillationTrainer`. The optimizer takes what
             ``network`` holds besides, too: projections, a second decoder.
 
@@ -59,13 +60,13 @@ class FeatureDistillationTrainer(DistillationTrainer):
         **kwargs: Any,  # noqa: ANN401 - handed to the parent
     ) -> None:
         self.feature_teacher = feature_teacher
-        self.own_weights = dict(own_weights or {})
-        for name, weight in self.own_weights.items():
+        for name, weight in (own_weights or {}).items():
             if not (math.isfinite(weight) and weight >= 0):
                 raise ValueError(
                     f"Expected `own_weights` to be finite and zero or more, but got {weight} "
                     f"for {name!r}."
                 )
+        self.own_weights = {name: w for name, w in (own_weights or {}).items() if w > 0}
         super().__init__(**kwargs)
 
     def _heads_of_networks(

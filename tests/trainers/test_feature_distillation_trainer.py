@@ -15,7 +15,7 @@ from medkd.losses import (
     SupervisedInfoNCELoss,
     losses_by_feature,
 )
-from medkd.networks import FeatureStudent, feature_channels
+from medkd.networks import FeatureStudent, TwoTaskNetwork, feature_channels, weighted_features
 from medkd.trainers import DistillationTrainer, FeatureDistillationTrainer
 
 CLASSES = 3
@@ -125,15 +125,37 @@ def test_without_feature_teacher_it_is_distillation(spatial):
 
 
 def test_with_weights_of_zero_the_student_is_trained_as_without(spatial):
-    student, network, teacher = parts(spatial)
-    trained(
-        network, batches(spatial), feature_teacher=teacher,
-        own_weights=dict.fromkeys(FEATURES, 0.0),
-    )  # fmt: skip
+    """Its features are left out then, as the bundles do, and no teacher runs."""
+    student, _, teacher = parts(spatial)
+    weights = dict.fromkeys(FEATURES, 0.0)
+    network = FeatureStudent(student, weighted_features(FEATURES, weights), {})
+    teacher.register_forward_hook(lambda *_: pytest.fail("a teacher ran"))
+    trained(network, batches(spatial), feature_teacher=teacher, own_weights=weights)
     other = unet(spatial)
     trained(other, batches(spatial), engine=DistillationTrainer)
     for one, two in zip(student.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(one, two)
+
+
+@pytest.mark.parametrize("amp", [False, True], ids=["float32", "amp"])
+def test_a_teacher_of_two_tasks_learns_both(spatial, amp):
+    """It needs no teacher; the second decoder is in the optimizer, and the encoder feels it."""
+    student = unet(spatial)
+    torch.manual_seed(4)
+    network = TwoTaskNetwork(student, FEATURES.values(), (1, 1, *spatial))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    state = trained(network, batches(spatial), own_weights={"reconstruction": 0.2}, amp=amp).state
+    terms = {name: term.item() for name, term in state.output["loss_terms"].items()}
+    assert list(terms) == ["label", "reconstruction"]
+    expected = terms["label"] + 0.2 * terms["reconstruction"]
+    assert state.output["loss"].item() == pytest.approx(expected, rel=1e-5)
+    moved = {name for name, value in network.state_dict().items() if not value.equal(before[name])}
+    weights = {name for name, _ in network.named_parameters() if name.endswith("weight")}
+    assert {name for name in weights if name.startswith("decoder.")} <= moved
+    alone = unet(spatial)
+    trained(alone, batches(spatial), amp=amp)
+    encoders = [next(network.model[0].parameters()) for network in (alone, student)]
+    assert not torch.equal(*encoders)
 
 
 def test_features_come_closer(spatial):
