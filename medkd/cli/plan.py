@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERB"]
 
-_METHODS = ("end_kl", "kd_uniform", "kd_diverse", "dmd")
+_METHODS = ("end_kl", "kd_uniform", "kd_diverse", "dmd", "mtms_kd")
 _WITH_UNLABELED = "dmd"
 _SPLITS = ("train", "validation", "test")
 _SHOWN = ("spacing", "patch_size", "batch_size", "channels", "strides", "normalization")
@@ -32,7 +32,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     text = "folder of the manifest's files (default: the manifest's own); not needed for a folder"
     add("--dataset_dir", metavar="DIR", help=text)
-    text = "how the student is made (default: end_kl); dmd also learns from images without a label"
+    text = (
+        "how the student is made (default: end_kl); dmd also learns from images without a label, "
+        "mtms_kd makes a small network"
+    )
     add("--method", choices=_METHODS, default=_METHODS[0], help=text)
     add("--output", metavar="DIR", required=True, help="the bundle's folder, which must be new")
     text = "memory that a training step may take, on the GPU or in the computer (default: 8)"

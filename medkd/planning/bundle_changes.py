@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["planned_configs", "replace_ids"]
 
-_NETWORK_DEF = "network_def"
 _RANGES = {"CT": [-1, 1]}
 _Z_SCORES = [-10, 10]
 _FORMATS = {"CT": "hounsfield"}
@@ -94,11 +93,8 @@ def replace_ids(config: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 
 def _network_ids(config: Mapping[str, Any], plan: BundlePlan) -> dict[str, Any]:
-    """Width and depth are ids of their own, or stand in the network's definition."""
-    names = {}
-    for name in ("channels", "strides"):
-        names[name if name in config else f"{_NETWORK_DEF}::{name}"] = plan[name]
-    return names
+    """Width and depth, as far as the student has those of the plan: a small one has its own."""
+    return {name: plan[name] for name in ("channels", "strides") if name in config}
 
 
 def _metadata(plan: BundlePlan, template: Mapping[str, Any]) -> dict[str, Any]:

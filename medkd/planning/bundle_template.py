@@ -25,6 +25,9 @@ _JSON_FILES = (
     "deep_mutual_learning.json",
     "cross_pseudo_supervision.json",
     "mean_teacher.json",
+    "labels_only.json",
+    "student_2.json",
+    "swin_unetr_teacher.json",
     "metadata.json",
     "inference.json",
 )
@@ -101,6 +104,28 @@ METHODS = {
             ),
         },
         uses_unlabeled=True,
+    ),
+    "mtms_kd": Method(
+        template="mtms_kd",
+        title="MTMS-KD: a small network distilled from a teacher's features and probabilities",
+        training="trains the teacher of two tasks, the small network on labels alone to compare "
+        "with, and then the student",
+        choices={
+            "num_student_folds": Choice(
+                2,
+                "The student sees half of the patients, as in Biswas (2024), and its teacher all; "
+                "0 shows it all.",
+            ),
+            "feature_weights": Choice(
+                {"encoder": 0.17, "bottleneck": 0.33, "decoder": 0.17},
+                "That paper's weights of the contrast, 0.1, 0.2 and 0.1, divided by what labels "
+                "and probabilities weigh there together, 0.6.",
+            ),
+            "distillation_weight": Choice(
+                0.33, "That paper's 0.2 for the teacher's probabilities beside 0.4 for the labels."
+            ),
+            "temperature": Choice(4.0, "Of the teacher's probabilities, as in that paper."),
+        },
     ),
 }
 

@@ -104,7 +104,7 @@ def test_rejects_memory_too_small(make_fingerprint):
     [
         (
             {"method": "dark"},
-            "`method` to be one of end_kl, kd_uniform, kd_diverse, dmd, but got 'dark'",
+            "`method` to be one of end_kl, kd_uniform, kd_diverse, dmd, mtms_kd, but got 'dark'",
         ),
         ({"memory": 0}, "`memory` to be above 0 GiB, but got 0"),
         ({"memory": float("nan")}, "`memory` to be above 0 GiB, but got nan"),

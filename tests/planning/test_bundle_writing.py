@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from monai.bundle import ConfigParser
 
 from medkd.data import read_manifest
+from medkd.networks import feature_channels, feature_shapes
 from medkd.planning import (
     METHODS,
     bundle_writing,
@@ -45,7 +47,8 @@ def test_every_file_parses_and_agrees(write, two_balls, method, tmp_path):
     train = ConfigParser(read(path / "train.json"))
     train.parse()
     assert train.get_parsed_content("manifest") == f"{path}/manifest.json"
-    assert len(train.get_parsed_content("train::cases")) == 4
+    half = method == "mtms_kd"  # of four patients
+    assert len(train.get_parsed_content("train::cases")) == (2 if half else 4)
     assert train.get_parsed_content("bundle_root") == str(path)
     assert read(path / "train.json")["dataset_dir"] == str(tmp_path / "set")
     assert read_manifest(path / "manifest.json") == two_balls[0]
@@ -74,6 +77,21 @@ def test_a_bundle_for_unlabeled_cases_has_the_other_methods_beside_it(write):
     assert "trains a network on the labels alone to compare with" in (
         (path / "README.md").read_text()
     )
+
+
+def test_a_small_student_keeps_its_width_and_its_teacher_has_the_planned_one(write):
+    path = write(method="mtms_kd")
+    train = ConfigParser(read(path / "train.json"))
+    student, teacher = (train.get_parsed_content(f"{who}_def") for who in ("network", "member"))
+    assert student.filters == [11, 23, 43]
+    assert list(teacher.filters) == train["channels"]
+    shape = (1, 1, *train["patch_size"])
+    paths = train.get_parsed_content("features"), train.get_parsed_content("teacher_features")
+    for network, features in zip((student, teacher), paths, strict=True):
+        assert len(feature_channels(network, features, shape)) == 3
+    two_tasks = train.get_parsed_content("reconstruction_features")
+    assert set(two_tasks) <= set(feature_shapes(teacher, torch.zeros(shape)))
+    assert "trains the teacher of two tasks" in (path / "README.md").read_text()
 
 
 def test_keeps_the_order_of_the_template(write):
