@@ -26,6 +26,7 @@ from medkd.data.manifests import (
     write_manifest,
 )
 from medkd.data.phantoms import (
+    abdominal_ct_phantom,
     brain_mri_phantom,
     cardiac_mri_phantom,
     chest_ct_phantom,
@@ -67,6 +68,7 @@ __all__ = [
     "SaveVolumed",
     "SemiSupervisedLoader",
     "VolumeFileReader",
+    "abdominal_ct_phantom",
     "brain_mri_phantom",
     "cardiac_mri_phantom",
     "check_cases",

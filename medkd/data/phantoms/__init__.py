@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from medkd.data.phantoms.abdominal_ct import draw_abdominal_ct
+from medkd.data.phantoms.abdominal_ct_phantom import abdominal_ct_phantom
 from medkd.data.phantoms.brain_mri import draw_brain_mri
 from medkd.data.phantoms.brain_mri_phantom import brain_mri_phantom
 from medkd.data.phantoms.cardiac_mri import draw_cardiac_mri
@@ -17,9 +19,11 @@ from medkd.data.phantoms.phantom_volume import PhantomVolume
 __all__ = [
     "FundusImage",
     "PhantomVolume",
+    "abdominal_ct_phantom",
     "brain_mri_phantom",
     "cardiac_mri_phantom",
     "chest_ct_phantom",
+    "draw_abdominal_ct",
     "draw_brain_mri",
     "draw_cardiac_mri",
     "draw_chest_ct",

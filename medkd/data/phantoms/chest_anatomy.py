@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medkd.data.phantoms.volume_shapes import ellipsoid, merged, tube
+from medkd.data.phantoms.volume_shapes import ellipsoid, merged, superellipse, tube
 from medkd.data.phantoms.volume_texture import smooth_field
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def draw_chest_wall(rng: Generator, grid: VolumeGrid) -> ChestWall:
     fat = float(rng.uniform(8.0, 24.0))
     cavity = _cavity(grid, half_width=float(rng.uniform(112, 126)), half_depth=82.0)
     widening = 10.0 * np.clip((z - 30.0) / 60.0, 0.0, 1.0)  # toward the shoulders
-    muscle = _superellipse(x, y + 18.0, 139.0 + widening, 104.0, 2.6)
+    muscle = superellipse(x, y + 18.0, 139.0 + widening, 104.0, power=2.6)
     muscle = muscle + 1.5 * smooth_field(rng, grid, 60.0)
     skin = muscle - fat * (1.0 + 0.4 * np.abs(y + 18.0) / 110.0)
     abdomen = z - _diaphragm(rng, grid)
@@ -142,7 +142,7 @@ def draw_chest_wall(rng: Generator, grid: VolumeGrid) -> ChestWall:
 
 def _scapular_plane(grid: VolumeGrid) -> Body:
     """Surface behind the ribs on which the shoulder blades slide."""
-    return _superellipse(grid.x, grid.y + 6.0, 139.0, 104.0, 2.3)
+    return superellipse(grid.x, grid.y + 6.0, 139.0, 104.0, power=2.3)
 
 
 def draw_organs(rng: Generator, grid: VolumeGrid) -> Organs:
@@ -163,16 +163,11 @@ def draw_organs(rng: Generator, grid: VolumeGrid) -> Organs:
     )
 
 
-def _superellipse(x: Body, y: Body, half_x: Body | float, half_y: float, power: float) -> Body:
-    rho = (np.abs(x / half_x) ** power + np.abs(y / half_y) ** power) ** (1.0 / power)
-    return (rho - 1.0) * np.float32(half_y)
-
-
 def _cavity(grid: VolumeGrid, *, half_width: float, half_depth: float) -> Body:
     narrowing = np.clip((grid.z - 5.0) / 100.0, 0.0, 0.96)
     size = np.sqrt(1.0 - narrowing**2)
     y = grid.y + 4.0 + 22.0 * (1.0 - size)  # the apex lies toward the back
-    rho = _superellipse(grid.x, y, half_width, half_depth, 2.3) / np.float32(half_depth) + 1.0
+    rho = superellipse(grid.x, y, half_width, half_depth, power=2.3) / np.float32(half_depth) + 1.0
     return (rho - size) * np.float32(half_depth)
 
 

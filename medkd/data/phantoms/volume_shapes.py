@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from medkd.data.phantoms.volume_grid import VolumeGrid
 
-__all__ = ["ball_cloud", "coverage", "ellipsoid", "merged", "tube"]
+__all__ = ["ball_cloud", "coverage", "ellipsoid", "merged", "superellipse", "tube"]
 
 _STEP = 1.0  # millimeters between the balls of a tube
 _SMALLEST_WIDTH = np.float32(1e-4)
@@ -60,6 +60,30 @@ def ellipsoid(
     body = (radius - 1.0) * radius / np.maximum(slope, _SMALLEST_WIDTH)
     body[radius < _SMALLEST_RADIUS] = -1.0
     return body.astype(np.float32, copy=False)
+
+
+def superellipse(
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    half_x: NDArray[np.float32] | float,
+    half_y: NDArray[np.float32] | float,
+    *,
+    power: float,
+) -> NDArray[np.float32]:
+    """The cross section of a trunk: more angular than an ellipse.
+
+    Args:
+        x: distance from its middle along the first axis.
+        y: along the second.
+        half_x: half its length along the first axis; it may differ from place to place.
+        half_y: along the second.
+        power: 2 for an ellipse, more for more of an angle.
+
+    Returns:
+        Map ``(X, Y, Z)``, in millimeters along the second axis.
+    """
+    rho = (np.abs(x / half_x) ** power + np.abs(y / half_y) ** power) ** (1.0 / power)
+    return ((rho - 1.0) * half_y).astype(np.float32)
 
 
 def ball_cloud(

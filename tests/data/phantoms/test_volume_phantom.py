@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from medkd.data.phantoms import (
+    abdominal_ct_phantom,
     brain_mri_phantom,
     cardiac_mri_phantom,
     chest_ct_phantom,
@@ -21,6 +22,7 @@ PHANTOMS = {
     "chest": (chest_ct_phantom, "CT", "CT", 5, 4),
     "brain": (brain_mri_phantom, "MR", "T1", 7, 4),
     "cardiac": (cardiac_mri_phantom, "MR", "cine MR", 4, 8),
+    "abdomen": (abdominal_ct_phantom, "CT", "CT", 2, 4),
     "atrium": (left_atrium_phantom, "MR", "LGE MR", 2, 4),
 }
 
