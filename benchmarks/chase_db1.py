@@ -1,17 +1,14 @@
-"""EnD-KL and EnD-CRD on CHASE_DB1: the tables of the README.
+"""EnD-KL on CHASE_DB1: the tables of the README.
 
 One ensemble of five, and students of it over three seeds: of the members' size, of a quarter of
-it, with the teacher in the loop, from the members' features (EnD-CRD, alone and with EnD-KL), and
-the same network on labels with the student's schedule. Every
+it, with the teacher in the loop, and the same network on labels with the student's schedule. Every
 source of uncertainty is judged on the same cases: one network, test-time augmentation, MC dropout,
 ensemble and students, and what a temperature adds. Children 01-07 train, 08 validates, 09-10 test;
 nothing is chosen on the test split, and every network is that of its last step. With ``--shift``
 the first student's run is judged on blurred, dark and noisy versions of the test images, too.
-``--sweep`` trains students with several weights of the features for a fifth of the schedule, with
-a seed that the tables do not have, and judges them on child 08: that is how the weight was chosen.
 Killed, it goes on where it was with the same command.
 
-    python benchmarks/chase_db1.py --dataset_dir DIR [--jobs 2] [--shift] [--sweep]
+    python benchmarks/chase_db1.py --dataset_dir DIR [--jobs 2] [--shift]
 
 Tables go to benchmarks/results/chase_db1.md, figures to chase_db1.json and chase_db1_shift.csv
 beside it.
@@ -30,7 +27,6 @@ import pandas
 from bundle_runs import REPOSITORY, run_bundle
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
-END_KL = "bundles/end_kl"
 NUM_MEMBERS = 5
 METRICS = [
     *("dice", "mcc", "ece", "ace", "brier", "nll", "ece_band", "nll_band"),
@@ -50,19 +46,12 @@ STUDENT_ONLY = {
 SMALL = {"network_def::features": [8, 8, 16, 32, 64, 8]}
 ONLINE = {"online_teacher": True}
 LABELS = {"distillation_weight": 0}
-# The ensemble is that of EnD-KL: it is neither trained nor compared with EnD-CRD's settings.
-GIVEN_MEMBERS = {"member_training": [], "dropout": 0}
 STUDENTS = {
     "student": {},
     "student, a quarter of the size": SMALL,
     "student, teacher in the loop": ONLINE,
-    "EnD-CRD": {**LABELS, **GIVEN_MEMBERS},
-    "EnD-KL and EnD-CRD": GIVEN_MEMBERS,
     "labels only, the student's schedule": LABELS,
 }
-BUNDLES = {"EnD-CRD": "bundles/end_crd", "EnD-KL and EnD-CRD": "bundles/end_crd"}
-SWEPT_WEIGHTS = [0.01, 0.05, 0.2]
-SWEEP = {"training_seed": 1000, "num_epochs": 6, "split": "validation"}
 
 
 def main() -> None:
@@ -74,9 +63,6 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
     parser.add_argument("--only", nargs="*", help="kinds of student, by the start of their names")
     parser.add_argument("--shift", action="store_true", help="judge on degraded images, too")
-    parser.add_argument(
-        "--sweep", action="store_true", help="weights of the features, judged on child 08"
-    )
     options = parser.parse_args()
 
     kinds = {
@@ -86,9 +72,6 @@ def main() -> None:
     }
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(lambda m: train_member(options, m), range(NUM_MEMBERS)))
-        if options.sweep:
-            sweep_weights(options, pool)
-            return
         runs = [(name, seed) for seed in range(options.seeds) for name in kinds]
         # The first writes the soft labels that the others share.
         train_student(options, *runs[0])
@@ -106,63 +89,18 @@ def train_member(options: argparse.Namespace, member: int) -> None:
 
 def train_student(options: argparse.Namespace, name: str, seed: int) -> None:
     """A student of the shared ensemble, trained and judged."""
-    overrides = {
-        **shared_by_students(options),
-        # Members take the seeds 1 to 5.
-        "training_seed": 100 * seed,
-        "output_dir": folder(options, name, seed),
-        **STUDENTS[name],
-    }
-    # The ensemble and what else does not depend on the student is judged once.
-    judged = {} if (name, seed) == ("student", 0) else STUDENT_ONLY
-    run(options, ["train.json"], {**overrides, **judged}, bundle=BUNDLES.get(name, END_KL))
-
-
-def shared_by_students(options: argparse.Namespace) -> dict[str, object]:
-    """What all students take from the one ensemble."""
-    return {
+    shared = {
         "members_dir": f"{options.output_dir}/members",
         "soft_labels_dir": f"{options.output_dir}/soft_labels",
         "dropout_dir": f"{options.output_dir}/dropout",
+        # Members take the seeds 1 to 5.
+        "training_seed": 100 * seed,
+        "output_dir": folder(options, name, seed),
         "num_members": NUM_MEMBERS,
     }
-
-
-def sweep_weights(options: argparse.Namespace, pool: ThreadPoolExecutor) -> None:
-    """Students with several weights of the features, judged on the validation split."""
-    kinds = [(name, weight) for weight in SWEPT_WEIGHTS for name in BUNDLES]
-    kinds.insert(0, ("student", 0.0))
-
-    def train(kind: tuple[str, float]) -> None:
-        name, weight = kind
-        overrides = {
-            **shared_by_students(options),
-            **STUDENT_ONLY,
-            **STUDENTS[name],
-            **SWEEP,
-            "output_dir": sweep_folder(options, *kind),
-        }
-        if name in BUNDLES:
-            overrides["feature_weights::bottleneck"] = weight
-        run(options, ["train.json"], overrides, bundle=BUNDLES.get(name, END_KL))
-
-    train(kinds[0])  # it writes the soft labels that the others share
-    list(pool.map(train, kinds[1:]))
-    columns = ["dice", "ece", "nll", "nll_band"]
-    lines = ["| | weight | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
-    for name, weight in kinds:
-        file = Path(sweep_folder(options, name, weight)) / "report" / "metrics.json"
-        scores = json.loads(file.read_text(encoding="utf-8"))["methods"]["student"]
-        cells = [f"{scores[column]['mean']:.4f}" for column in columns]
-        lines.append(f"| {name} | {weight:g} | " + " | ".join(cells) + " |")
-    text = "\n".join(lines) + "\n"
-    (RESULTS / "chase_db1_feature_weight.md").write_text(text, encoding="utf-8")
-    print(text)
-
-
-def sweep_folder(options: argparse.Namespace, name: str, weight: float) -> str:
-    """Where a run of the sweep goes."""
-    return f"{options.output_dir}_sweep_{name.replace(' ', '_')}_{weight:g}"
+    # The ensemble and what else does not depend on the student is judged once.
+    judged = {} if (name, seed) == ("student", 0) else STUDENT_ONLY
+    run(options, ["train.json"], {**shared, **STUDENTS[name], **judged})
 
 
 def evaluate_under_shift(options: argparse.Namespace) -> None:
@@ -195,9 +133,9 @@ def run(
     files: list[str],
     overrides: dict[str, object],
     *,
-    bundle: str = END_KL,
+    bundle: str = "bundles/end_kl",
 ) -> None:
-    """Run a bundle on CHASE_DB1."""
+    """Run the bundle on CHASE_DB1."""
     config = [f"{bundle}/{file}" for file in files] + ["benchmarks/chase_db1.json"]
     run_bundle(config, {"dataset_dir": options.dataset_dir, **overrides}, jobs=options.jobs)
 
