@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,8 +25,8 @@ class ReconstructionDecoder(nn.Module):
     """From the deepest feature back to the image, past the others on the way.
 
     At each level the map is brought to the size of the next feature by the nearest voxel, joined
-    with it and convolved; the last one is brought to the image's size. So it fits an encoder of any
-    strides, and features need not lie a factor of two apart.
+    with it and convolved; the last one is brought to the image's size and convolved to its
+    channels. So it fits an encoder of any strides: features need not lie a factor of two apart.
 
     Args:
         channels: of each feature, the deepest first, at least one.
@@ -56,26 +57,23 @@ class ReconstructionDecoder(nn.Module):
         check_at_least(num_channels, 1, "num_channels")
         if spatial_dims not in _CONVOLUTIONS:
             raise ValueError(f"Expected `spatial_dims` to be 1, 2 or 3, but got {spatial_dims}.")
-        skips, outputs = [*channels[1:], 0], [*channels[1:], channels[-1]]
         self.levels = nn.ModuleList(
-            _level(width + skip, output, spatial_dims)
-            for width, skip, output in zip(channels, skips, outputs, strict=True)
+            _level(width + skip, skip, spatial_dims) for width, skip in itertools.pairwise(channels)
         )
-        self.last = _CONVOLUTIONS[spatial_dims](channels[-1], num_channels, 1)
+        # At the image's size wide maps would cost more than all the rest.
+        self.last = _CONVOLUTIONS[spatial_dims](channels[-1], num_channels, 3, padding=1)
 
     def forward(self, features: Sequence[Tensor], *, size: Sequence[int]) -> Tensor:
         """The image; see the class."""
-        if len(features) != len(self.levels):
+        if len(features) != len(self.levels) + 1:
             raise ValueError(
-                f"Expected `features` of {len(self.levels)} levels, but got {len(features)}."
+                f"Expected `features` of {len(self.levels) + 1} levels, but got {len(features)}."
             )
-        deepest, *others = features
-        current = deepest
-        for level, skip in zip(self.levels, [*others, None], strict=True):
-            target = tuple(size) if skip is None else skip.shape[2:]
-            current = interpolate(current, size=target, mode="nearest")
-            current = level(current if skip is None else torch.cat([current, skip], dim=1))
-        return self.last(current)
+        current, *skips = features
+        for level, skip in zip(self.levels, skips, strict=True):
+            current = interpolate(current, size=skip.shape[2:], mode="nearest")
+            current = level(torch.cat([current, skip], dim=1))
+        return self.last(interpolate(current, size=tuple(size), mode="nearest"))
 
 
 def _level(inputs: int, outputs: int, spatial_dims: int) -> nn.Sequential:
