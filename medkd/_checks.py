@@ -33,7 +33,7 @@ _CLASSES = {1: "one channel", 2: "two classes"}
 
 
 def check_batch(tensor: Tensor, name: str, *, fewest: int = 2) -> None:
-    """Raise unless ``tensor`` is floating point, ``(B, C, *spatial)``, of ``fewest`` classes."""
+    """Raise unless ``tensor`` is floating point, ``(B, C, *spatial)``, with classes enough."""
     _check_floating(tensor, name)
     if not 3 <= tensor.ndim <= 2 + _MAX_SPATIAL_AXES or tensor.shape[1] < fewest:
         raise ValueError(

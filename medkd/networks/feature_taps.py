@@ -64,10 +64,8 @@ class FeatureTaps(nn.Module):
     def forward(self, image: Tensor) -> tuple[Any, dict[str, Tensor]]:
         """The network's output and the features by name."""
         self._is_catching = True
-        output = None
         try:
-            with contextlib.suppress(_AllCaught):
-                output = self.network(image)
+            output = self.network(image)
             return output, {name: self._taken(name) for name in self.features}
         finally:
             self._is_catching = False
@@ -88,11 +86,14 @@ class FeatureTaps(nn.Module):
         Raises:
             ValueError: if a module did not run, or its output is no feature map.
         """
-        self._stops_when_caught = True
+        self._is_catching = self._stops_when_caught = True
         try:
-            return self.forward(image)[1]
+            with contextlib.suppress(_AllCaught):
+                self.network(image)
+            return {name: self._taken(name) for name in self.features}
         finally:
-            self._stops_when_caught = False
+            self._is_catching = self._stops_when_caught = False
+            self._caught.clear()
 
     def extra_repr(self) -> str:
         """What is tapped, for printing."""

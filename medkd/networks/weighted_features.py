@@ -30,13 +30,13 @@ def weighted_features(
 
     Args:
         features: name to the path of a module; of several teachers, such a mapping for each.
-        weights: name to the weight of the feature's loss; a name without a weight is left out.
+        weights: name to the weight of the feature's loss, one for each feature.
 
     Returns:
         The same without those.
 
     Raises:
-        ValueError: if a weight is of no feature.
+        ValueError: if features and weights have other names.
 
     Example:
         >>> features = {"encoder": "down_1", "bottleneck": "down_4"}
@@ -45,9 +45,9 @@ def weighted_features(
     """
     if not isinstance(features, Mapping):
         return [weighted_features(each, weights) for each in features]
-    unknown = sorted(set(weights) - set(features))
-    if unknown:
+    if sorted(features) != sorted(weights):
         raise ValueError(
-            f"Expected `weights` of the features {sorted(features)}, but got one of {unknown[0]!r}."
+            f"Expected `weights` of the features {sorted(features)}, but got those of "
+            f"{sorted(weights)}."
         )
-    return {name: path for name, path in features.items() if weights.get(name, 0) != 0}
+    return {name: path for name, path in features.items() if weights[name] != 0}
