@@ -74,7 +74,8 @@ def write_soft_labels(
     teacher = load_teacher(members_dir, num_members, temperature=temperature, device=device)
     transform = Compose(parser.get_parsed_content(transforms_id))
     todo = [case for case in cases if case["case_id"] in missing]
-    for case in tqdm(todo, desc=f"soft labels of {num_members} members", unit="case"):
+    teachers = "one network" if num_members == 1 else f"{num_members} members"
+    for case in tqdm(todo, desc=f"soft labels of {teachers}", unit="case"):
         probs = _teach(transform(dict(case))["image"], teacher, inferer, device)
         store.write(case["case_id"], probs, source_sha256=sha256_of(case["image"]))
         del probs  # or the next case is predicted beside it
