@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from monai.bundle import ConfigParser
+from monai.bundle import ConfigParser, ConfigWorkflow
 
-from medkd.networks import TwoTaskNetwork, feature_channels
+from medkd.networks import TwoTaskNetwork, feature_shapes
 
 BUNDLE = Path(__file__).parents[2] / "bundles" / "mtms_kd"
 DATA = {
@@ -16,6 +16,7 @@ DATA = {
     "spleen": ["spleen.json"],
     "spleen slices": ["slices.json", "spleen_slices.json"],
 }
+_BOTH = ("train", "inference")
 TEACHERS = {"unet": [], "swin_unetr": ["swin_unetr_teacher.json"]}
 
 
@@ -52,16 +53,86 @@ def test_weights_are_those_of_the_paper():
 def test_features_are_there_and_lie_at_the_same_scale(data, teacher):
     parser = _parser(*DATA[data], *TEACHERS[teacher])
     parser["channels"] = [4 + level for level in range(len(parser["channels"]))]  # less to compute
-    size = parser["patch_size"]
-    shape = (1, parser["num_channels"], *size)
+    shape = (1, parser["num_channels"], *parser["patch_size"])
     student, network = (parser.get_parsed_content(f"{who}_def") for who in ("network", "member"))
-    with torch.no_grad():
-        assert student.eval()(torch.zeros(shape)).shape == (1, parser["num_classes"], *size)
-    scales = {}
-    for name, paths in (("features", student), ("teacher_features", network)):
+    grids = []
+    for module, name in ((student, "features"), (network, "teacher_features")):
+        shapes = feature_shapes(module, torch.zeros(shape))
         features = parser.get_parsed_content(name)
+        grids.append({name: shapes[path][2:] for name, path in features.items()})
         assert sorted(features) == ["bottleneck", "decoder", "encoder"]
-        assert len(feature_channels(paths, features, shape)) == 3
-        scales[name] = features
+    for name in ("encoder", "decoder"):
+        # A transformer halves all axes, whatever their spacing.
+        assert grids[0][name] == grids[1][name] or (data, teacher) == ("spleen", "swin_unetr")
+        assert grids[0]["bottleneck"] < grids[0][name]
     two_tasks = TwoTaskNetwork(network, parser.get_parsed_content("reconstruction_features"), shape)
     assert len(two_tasks.encoder) >= 3
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("spatial_dims", "num_channels", "num_classes", "spacing", "patch_size", "geometry"),
+        *("strides", "kernel_size", "network_def", "normalization", "image", "label"),
+    ],
+)
+def test_inference_repeats_training(key):
+    train, inference = (json.loads((BUNDLE / f"{n}.json").read_text()) for n in _BOTH)
+    assert inference[key] == train[key]
+
+
+def test_inference_reads_and_predicts_as_training_does():
+    train, inference = (json.loads((BUNDLE / f"{n}.json").read_text()) for n in _BOTH)
+    windows = inference["windows"]
+    assert windows.pop("progress") is True
+    assert windows == train["inferer"]
+    assert inference["reading"][0] == train["reading"][0]
+    order = "$@reading + @geometry + @normalization"
+    assert train["preprocessing"] == inference["preprocessing"]["transforms"] == order
+
+
+@pytest.mark.parametrize("section", ["train", "validate"])
+def test_nothing_is_chosen_on_the_test_split(section):
+    """The fault of the released code; what is kept is the last step, not the best epoch."""
+    config = json.loads((BUNDLE / "train.json").read_text())[section]
+    splits = [text for text in _strings(config) if "split=" in text]
+    assert splits
+    assert not any("split='test'" in text or "@split" in text for text in splits)
+    assert "evaluate::" not in json.dumps(config)
+    assert not any("CheckpointSaver" in text for text in _strings(config))
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (["train.json", "member.json"], "train"),
+        (["train.json", "labels_only.json"], "train"),
+        (["inference.json"], "infer"),
+    ],
+)
+def test_has_the_properties_monai_asks_for(files, kind, small_volumes, tmp_path, monkeypatch):
+    monkeypatch.chdir(BUNDLE.parents[1])
+    folders = {"dataset_dir": f"{small_volumes['dataset_dir']}/images"}
+    if kind == "train":
+        names = ("dataset_dir", "manifest", "num_classes", "spacing", "patch_size")
+        folders = {name: small_volumes[name] for name in names}
+        folders |= {"channels": [4, 4, 4], "strides": [2, 2]}
+    workflow = ConfigWorkflow(
+        config_file=[str(BUNDLE / name) for name in files],
+        meta_file=str(BUNDLE / "metadata.json"),
+        logging_file=False,
+        workflow_type=kind,
+        output_dir=str(tmp_path / "run"),
+        initialize=[],
+        **folders,
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == []
+
+
+def _strings(value):
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)
+    elif isinstance(value, str):
+        yield value
