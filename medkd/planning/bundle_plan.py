@@ -262,7 +262,7 @@ def _choose_num_members(template: BundleTemplate, num_members: int | None) -> Ch
         raise ValueError(f"Expected `num_members` to be {most}, but got {stated}.")
     kind = "architecture and loss" if overlays else "seed"
     who = "The template's number" if num_members is None else "As asked for"
-    return Choice(stated, f"{who}; the members differ by {kind}.")
+    return Choice(stated, f"{who}; the members differ by {kind}." if stated > 1 else f"{who}.")
 
 
 def _describe_patch(
