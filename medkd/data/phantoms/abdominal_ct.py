@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from medkd.data.phantoms.abdomen_anatomy import draw_abdominal_organs
 from medkd.data.phantoms.abdominal_bowel import draw_colon, draw_small_bowel
 from medkd.data.phantoms.abdominal_vessels import draw_abdominal_vessels
 from medkd.data.phantoms.abdominal_wall import draw_abdominal_wall
-from medkd.data.phantoms.phantom_volume import PhantomVolume
+from medkd.data.phantoms.ct_scanner import choose_ct_grid, finish_ct, paint_table
 from medkd.data.phantoms.volume_canvas import VolumeCanvas
-from medkd.data.phantoms.volume_grid import VolumeGrid, centered_affine
 from medkd.data.phantoms.volume_texture import smooth_field, voxel_noise
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from medkd.data.phantoms.abdomen_anatomy import AbdominalOrgans
     from medkd.data.phantoms.abdominal_vessels import AbdominalVessels
     from medkd.data.phantoms.abdominal_wall import AbdominalWall
+    from medkd.data.phantoms.phantom_volume import PhantomVolume
 
     Body = NDArray[np.float32]
 
@@ -34,9 +33,6 @@ _SPLEEN = 1
 _FIELD = (356.0, 286.0)  # millimeters from side to side and from front to back
 _CENTER = (0.0, -14.0)
 _BOTTOM = -86.0
-_ORIENTATIONS = ("LPS", "RAS", "LAS")
-_OBSERVER_ERROR = 0.22  # voxels
-_LOWEST, _HIGHEST = -1024.0, 3071.0
 
 
 @dataclass(frozen=True)
@@ -80,14 +76,16 @@ def draw_abdominal_ct(*, patient: int, coarsening: int = 1, seed: int = 0) -> Ph
         ('int16', [0, 1])
     """
     rng = np.random.Generator(np.random.PCG64([seed, patient]))
-    in_plane = float(rng.choice([3.2, 3.4, 3.6])) * coarsening
-    spacing = (in_plane, in_plane, float(rng.choice([4.0, 4.5, 5.0])) * coarsening)
-    height = float(rng.uniform(178.0, 198.0))
-    lengths = (*_FIELD, height)
-    shape = [max(4, round(length / step)) for length, step in zip(lengths, spacing, strict=True)]
-    center = (*_CENTER, _BOTTOM + height / 2)
-    tilt = rng.normal(0.0, 3.0, 3) * (patient % 2)
-    grid = VolumeGrid(shape, centered_affine(shape, spacing, center=center, angles=tilt))
+    grid = choose_ct_grid(
+        rng,
+        patient=patient,
+        coarsening=coarsening,
+        in_plane=[3.2, 3.4, 3.6],
+        field=_FIELD,
+        center=_CENTER,
+        bottom=_BOTTOM,
+        heights=(178.0, 198.0),
+    )
     scale = float(rng.uniform(0.93, 1.05))
     anatomy = grid.bent(rng, amplitude=2.5, grain=100.0, scale=scale)
 
@@ -101,29 +99,15 @@ def draw_abdominal_ct(*, patient: int, coarsening: int = 1, seed: int = 0) -> Ph
     wall = draw_abdominal_wall(rng, anatomy, girth=tissue.girth)
     organs = draw_abdominal_organs(rng, anatomy, wall.belly)
     vessels = draw_abdominal_vessels(rng, anatomy)
-    _paint_table(canvas, grid)
+    paint_table(canvas, grid, depth=152.0)
     _paint_wall(canvas, wall, tissue)
     _paint_liver(rng, canvas, organs, vessels, tissue)
     _paint_spleen(rng, canvas, organs, tissue)
     _paint_retroperitoneum(rng, canvas, organs, vessels, tissue)
     _paint_bowel(rng, canvas, np.maximum(wall.belly, 3.0 - organs.spleen), tissue)
     _paint_stomach(rng, canvas, organs.stomach, grid.y, tissue)
-    image = ndimage.gaussian_filter(canvas.intensity, (0.45 / coarsening, 0.45 / coarsening, 0.0))
-    image = image + _grains(rng, wall.skin, strength=float(rng.uniform(9.0, 19.0)))
-    scan = PhantomVolume(
-        image=np.clip(np.round(image), _LOWEST, _HIGHEST).astype(np.int16),
-        label=canvas.label(rng, error=_OBSERVER_ERROR),
-        affine=grid.affine,
-    )
-    return scan.reoriented(_ORIENTATIONS[patient % len(_ORIENTATIONS)])
-
-
-def _paint_table(canvas: VolumeCanvas, grid: VolumeGrid) -> None:
-    """The scanner's table: a hollow, slightly bent plate below the patient."""
-    plate = grid.y + np.float32(152.0) - 0.0006 * grid.x**2
-    edge = np.abs(grid.x) - 190.0
-    canvas.paint(np.maximum(np.abs(plate) - 7.0, edge), -420.0)
-    canvas.paint(np.maximum(np.abs(plate) - 4.5, edge + 2.5), -930.0)
+    noise = _grains(rng, wall.skin, strength=float(rng.uniform(9.0, 19.0)))
+    return finish_ct(rng, canvas, noise, grid=grid, patient=patient, coarsening=coarsening)
 
 
 def _paint_wall(canvas: VolumeCanvas, wall: AbdominalWall, tissue: _Tissue) -> None:

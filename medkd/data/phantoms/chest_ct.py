@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from medkd.data.phantoms.chest_anatomy import draw_chest_wall, draw_organs
+from medkd.data.phantoms.ct_scanner import choose_ct_grid, finish_ct, paint_table
 from medkd.data.phantoms.lung_vessels import draw_lung_vessels
-from medkd.data.phantoms.phantom_volume import PhantomVolume
 from medkd.data.phantoms.volume_canvas import VolumeCanvas
-from medkd.data.phantoms.volume_grid import VolumeGrid, centered_affine
 from medkd.data.phantoms.volume_texture import smooth_field, voxel_noise
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
     from medkd.data.phantoms.chest_anatomy import ChestWall, Organs
+    from medkd.data.phantoms.phantom_volume import PhantomVolume
 
 __all__ = ["CHEST_CLASSES", "draw_chest_ct"]
 
@@ -26,9 +25,6 @@ _ESOPHAGUS, _HEART, _TRACHEA, _AORTA = range(1, len(CHEST_CLASSES))
 _FIELD = (348.0, 282.0)  # millimeters from side to side and from front to back
 _CENTER = (0.0, -33.0)
 _BOTTOM = -128.0
-_ORIENTATIONS = ("LPS", "RAS", "LAS")
-_OBSERVER_ERROR = 0.22  # voxels
-_LOWEST, _HIGHEST = -1024.0, 3071.0
 
 
 def draw_chest_ct(*, patient: int, coarsening: int = 1, seed: int = 0) -> PhantomVolume:
@@ -53,40 +49,28 @@ def draw_chest_ct(*, patient: int, coarsening: int = 1, seed: int = 0) -> Phanto
         ('int16', [0, 1, 2, 3, 4])
     """
     rng = np.random.Generator(np.random.PCG64([seed, patient]))
-    in_plane = float(rng.choice([2.9, 3.1, 3.3, 3.5])) * coarsening
-    spacing = (in_plane, in_plane, float(rng.choice([4.0, 4.5, 5.0])) * coarsening)
-    height = float(rng.uniform(198.0, 216.0))
-    lengths = (*_FIELD, height)
-    shape = [max(4, round(length / step)) for length, step in zip(lengths, spacing, strict=True)]
-    center = (*_CENTER, _BOTTOM + height / 2)
-    tilt = rng.normal(0.0, 3.0, 3) * (patient % 2)
-    grid = VolumeGrid(shape, centered_affine(shape, spacing, center=center, angles=tilt))
+    grid = choose_ct_grid(
+        rng,
+        patient=patient,
+        coarsening=coarsening,
+        in_plane=[2.9, 3.1, 3.3, 3.5],
+        field=_FIELD,
+        center=_CENTER,
+        bottom=_BOTTOM,
+        heights=(198.0, 216.0),
+    )
     scale = float(rng.uniform(0.93, 1.04))
     anatomy = grid.bent(rng, amplitude=2.2, grain=110.0, scale=scale)
 
     canvas = VolumeCanvas(anatomy, num_classes=len(CHEST_CLASSES), intensity=-1000.0)
     wall, organs = draw_chest_wall(rng, anatomy), draw_organs(rng, anatomy)
     contrast = float(rng.uniform(0.0, 1.0))
-    _paint_table(canvas, grid)
+    paint_table(canvas, grid, depth=160.0)
     _paint_wall(rng, canvas, wall, contrast)
     _paint_organs(rng, canvas, wall, organs, contrast)
-    image = ndimage.gaussian_filter(canvas.intensity, (0.45 / coarsening, 0.45 / coarsening, 0.0))
-    grains = voxel_noise(rng, shape, blur=(0.7, 0.7, 0.3))
-    image = image + np.float32(rng.uniform(9.0, 20.0)) * grains
-    scan = PhantomVolume(
-        image=np.clip(np.round(image), _LOWEST, _HIGHEST).astype(np.int16),
-        label=canvas.label(rng, error=_OBSERVER_ERROR),
-        affine=grid.affine,
-    )
-    return scan.reoriented(_ORIENTATIONS[patient % len(_ORIENTATIONS)])
-
-
-def _paint_table(canvas: VolumeCanvas, grid: VolumeGrid) -> None:
-    """The scanner's table: a hollow, slightly bent plate below the patient."""
-    plate = grid.y + np.float32(160.0) - 0.0006 * grid.x**2
-    edge = np.abs(grid.x) - 190.0
-    canvas.paint(np.maximum(np.abs(plate) - 7.0, edge), -420.0)
-    canvas.paint(np.maximum(np.abs(plate) - 4.5, edge + 2.5), -930.0)
+    grains = voxel_noise(rng, grid.shape, blur=(0.7, 0.7, 0.3))
+    noise = np.float32(rng.uniform(9.0, 20.0)) * grains
+    return finish_ct(rng, canvas, noise, grid=grid, patient=patient, coarsening=coarsening)
 
 
 def _paint_wall(rng: Generator, canvas: VolumeCanvas, wall: ChestWall, contrast: float) -> None:
