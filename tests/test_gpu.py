@@ -9,10 +9,11 @@ from monai.losses import DiceCELoss
 from monai.networks.nets import BasicUNet, UNet
 from torch import nn
 
-from medkd.ensembles import TeacherEnsemble
+from medkd.ensembles import FeatureTeacher, TeacherEnsemble
 from medkd.functional import (
     brier_score,
     consistency,
+    contrastive_representation,
     cross_pseudo_label,
     decode_probs,
     distillation_kl,
@@ -24,9 +25,16 @@ from medkd.functional import (
     mutual_kl,
     negative_log_likelihood,
     reliability_bins,
+    supervised_info_nce,
 )
-from medkd.losses import ConsistencyLoss, DistillationKLLoss, MutualDiceLoss
-from medkd.networks import MeanTeacher, PeerNetworks
+from medkd.losses import (
+    ConsistencyLoss,
+    ContrastiveRepresentationLoss,
+    DistillationKLLoss,
+    MutualDiceLoss,
+    SupervisedInfoNCELoss,
+)
+from medkd.networks import FeatureStudent, MeanTeacher, PeerNetworks, TwoTaskNetwork
 from medkd.predictors import (
     MonteCarloDropoutPredictor,
     NetworkPredictor,
@@ -34,7 +42,11 @@ from medkd.predictors import (
     TestTimeAugmentationPredictor,
     measure_cost,
 )
-from medkd.trainers import DistillationTrainer, MutualDistillationTrainer
+from medkd.trainers import (
+    DistillationTrainer,
+    FeatureDistillationTrainer,
+    MutualDistillationTrainer,
+)
 
 pytestmark = pytest.mark.gpu
 
@@ -226,3 +238,67 @@ def test_cost_counts_as_on_the_cpu_and_measures_memory(spatial):
         assert cost.multiply_adds == measure_cost(predictors[name], image).multiply_adds
         assert cost.peak_memory_bytes >= image[:, :1].numel() * 3 * 4  # the mean prediction
         assert cost.seconds > 0
+
+
+@pytest.mark.parametrize("amp", [False, True])
+def test_contrasts_equal_those_of_the_cpu(amp):
+    generator = torch.Generator().manual_seed(0)
+    anchors, keys, others = (torch.randn(n, 16, generator=generator) for n in (12, 12, 30))
+    classes = torch.randint(0, 3, (12,), generator=generator)
+
+    def contrasts(anchors, keys, others, classes):
+        yield supervised_info_nce(
+            anchors, keys, anchor_classes=classes, key_classes=classes, temperature=0.1
+        )
+        yield contrastive_representation(
+            anchors, keys, others, bank_size=60, temperature=0.07, log_normalizer=5.0
+        )
+
+    on_gpu = [tensor.cuda() for tensor in (anchors, keys, others, classes)]
+    on_gpu[0].requires_grad_()
+    anchors.requires_grad_()
+    with torch.autocast("cuda", enabled=amp):
+        found = list(contrasts(*on_gpu))
+    for ours, expected in zip(found, contrasts(anchors, keys, others, classes), strict=True):
+        torch.testing.assert_close(ours.cpu(), expected, rtol=1e-4, atol=1e-5)
+        (gradient,) = torch.autograd.grad(ours, on_gpu[0])
+        (expected_gradient,) = torch.autograd.grad(expected, anchors)
+        torch.testing.assert_close(gradient.cpu(), expected_gradient, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("amp", [False, True])
+@pytest.mark.parametrize("kind", ["info_nce", "representation", "two_tasks"])
+def test_a_step_of_losses_within_a_network_moves_all_of_it(kind, amp):
+    def network():
+        return UNet(2, 1, 2, (4, 8), (2,)).cuda()
+
+    features = {"encoder": "model.0"}
+    losses = {
+        "info_nce": partial(SupervisedInfoNCELoss, embedding_dim=8, num_positions=20),
+        "representation": partial(
+            ContrastiveRepresentationLoss, num_positions=20, num_negatives=30, bank_size=60
+        ),
+    }
+    if kind == "two_tasks":
+        teacher, trained = None, TwoTaskNetwork(network(), ["model.0"], (1, 1, 16, 16))
+    else:
+        teacher = FeatureTeacher([network(), network()], features)
+        trained = FeatureStudent(network(), features, {"encoder": losses[kind](4, [4, 4])}).cuda()
+    before = {name: weight.detach().clone() for name, weight in trained.named_parameters()}
+    batch = {"image": torch.randn(2, 1, 16, 16), "label": torch.randint(0, 2, (2, 1, 16, 16))}
+    trainer = FeatureDistillationTrainer(
+        device=torch.device("cuda"),
+        max_epochs=1,
+        train_data_loader=8 * [batch],  # float16 may overflow until the scale has come down
+        network=trained,
+        optimizer=torch.optim.AdamW(trained.parameters(), 0.01),
+        label_loss=DiceCELoss(to_onehot_y=True, softmax=True),
+        distillation_weight=0.0,
+        feature_teacher=teacher,
+        own_weights={"reconstruction" if teacher is None else "encoder": 0.5},
+        amp=amp,
+    )
+    trainer.run()
+    assert torch.isfinite(trainer.state.output["loss"])
+    for name, weight in trained.named_parameters():
+        assert not torch.equal(before[name], weight), name
