@@ -103,7 +103,7 @@ def train(options: argparse.Namespace, kind: Kind, seed: int) -> None:
         **of_terms(kind.terms),
     }
     if (kind.student, seed) != ("S1", 0) or kind.terms != ALL:
-        overrides["predictors::teacher"] = None  # it is judged once
+        overrides["predictors::teacher::_disabled_"] = True  # it is judged once
         overrides["evaluate::temperature_scaled"] = ["student"]
     files = [f"{BUNDLE}/train.json", *FILES[options.data_set]]
     files += [*TEACHERS[kind.teacher], *STUDENTS[kind.student]]
