@@ -26,6 +26,7 @@ __all__ = ["train_network"]
 
 _log = logging.getLogger(__name__)
 
+_CHECKPOINT = "checkpoint.pt"  # of a training that is not finished, as every bundle calls it
 # The ids that switch on what MONAI writes about a training.
 _TRACKERS = ("tensorboard", "mlflow")
 
@@ -68,6 +69,9 @@ def train_network(
     done = Path(model_file).is_file() and settings_file.is_file()
     group.wait_for_all()  # before a file is written, so that every process has found the same
     if done:
+        if group.is_main:
+            # Left by a kill between the last weights and the end of the training.
+            (Path(training_dir) / _CHECKPOINT).unlink(missing_ok=True)
         _log.info("The %s is trained already: %s.", description, model_file)
         return
     if group.is_main:
