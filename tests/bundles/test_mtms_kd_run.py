@@ -51,6 +51,13 @@ def test_the_teacher_learns_two_tasks_and_the_student_from_it(finished):
         assert row["distillation"] > 0
 
 
+def test_a_teacher_may_have_one_task(run_bundle, tiny, tmp_path):
+    run_bundle("member_training", **tiny, reconstruction_weight=0, output_dir=str(tmp_path / "run"))
+    for row in read_history(tmp_path / "run" / "members" / "member_0" / "history.csv"):
+        assert "reconstruction" not in row
+        assert row["loss"] == row["label"]
+
+
 def test_all_that_comes_out_is_plain_networks(finished):
     teacher = load_members(finished / "members", 1)[0]
     assert list(teacher.filters) == [4, 8, 8]
