@@ -24,7 +24,12 @@ __all__ = ["curve_names", "needs_logarithm", "plot_training_curves"]
 
 _COLUMNS = (3, 4)
 _ROW_HEIGHT = 2.75
-_KNOWN_COLORS = {"member": "#0072b2", "labels-only network": "#7b8794", "student": "#d55e00"}
+_KNOWN_COLORS = {
+    "member": "#0072b2",
+    "teacher": "#0072b2",
+    "labels-only network": "#7b8794",
+    "student": "#d55e00",
+}
 _ENTROPY = "predictive_entropy"
 _MIN_DECADES = 1.0
 _OTHER_COLORS = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b8794", "#4b3f91")

@@ -126,6 +126,7 @@ def evaluate_run(
         training_dir,
         members_dir=members_dir,
         num_members=num_members,
+        member_name="teacher" if "teacher" in methods else "member",
         dropout_dir=dropout_dir,
         labels_only_dir=labels_only_dir,
     )

@@ -16,6 +16,7 @@ __all__ = ["read_histories", "training_seconds"]
 _STUDENT = "student"
 _DROPOUT = "dropout network"
 _LABELS_ONLY = "labels-only network"
+_MEMBER_NAMES = ("member", "teacher")
 
 
 def read_histories(
@@ -23,6 +24,7 @@ def read_histories(
     *,
     members_dir: str | Path | None = None,
     num_members: int = 0,
+    member_name: str = "member",
     dropout_dir: str | Path | None = None,
     labels_only_dir: str | Path | None = None,
 ) -> dict[str, list[dict[str, float]]]:
@@ -32,6 +34,7 @@ def read_histories(
         training_dir: of the student.
         members_dir: the folder of all members; ``None`` for a run without an ensemble.
         num_members: how many of them.
+        member_name: what one is called, ``"member"`` or ``"teacher"``.
         dropout_dir: the members' folder of the network with dropout.
         labels_only_dir: the members' folder of the network on labels alone.
 
@@ -40,7 +43,7 @@ def read_histories(
     """
     folders = {}
     if members_dir is not None:
-        folders = {f"member {m}": member_dir(members_dir, m) for m in range(num_members)}
+        folders = {f"{member_name} {m}": member_dir(members_dir, m) for m in range(num_members)}
     for name, directory in ((_DROPOUT, dropout_dir), (_LABELS_ONLY, labels_only_dir)):
         if directory is not None:
             folders[name] = member_dir(directory, 0)
@@ -64,7 +67,7 @@ def training_seconds(
     Returns:
         The sum over the networks; ``None`` if one left no times.
     """
-    members = [name for name in histories if name.startswith("member ")]
+    members = [name for name in histories if name.split()[0] in _MEMBER_NAMES]
     needed = {
         "deep_ensemble": members,
         "teacher": members,

@@ -56,6 +56,19 @@ def test_reads_those_of_a_run_without_an_ensemble(tmp_path):
     assert list(found) == ["labels-only network", "student"]
 
 
+def test_calls_a_teacher_a_teacher(tmp_path):
+    (tmp_path / "members/member_0").mkdir(parents=True)
+    (tmp_path / "members/member_0/history.csv").write_text("epoch,seconds\n1.0,2.5\n")
+    found = read_histories(
+        tmp_path / "student",
+        members_dir=tmp_path / "members",
+        num_members=1,
+        member_name="teacher",
+    )
+    assert list(found) == ["teacher 0"]
+    assert training_seconds("teacher", found) == 2.5
+
+
 @pytest.mark.parametrize(
     ("method", "seconds"), [("labels_only", 30.0), ("student", 70.0), ("peer_ensemble", 70.0)]
 )
