@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.bundle import ConfigParser
 
 BUNDLE = Path(__file__).parents[2] / "bundles" / "dmd"
 METHODS = ["deep_mutual_learning.json", "cross_pseudo_supervision.json", "mean_teacher.json"]
@@ -77,53 +77,3 @@ def test_label_loss_is_that_of_the_paper():
     shared, squares = 2 * (prob * truth).sum(), (prob**2).sum() + (truth**2).sum()
     expected = 1 - (shared + 1e-5) / (squares + 1e-5)
     assert label_loss(logits, label).item() == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        *("spatial_dims", "num_channels", "num_classes", "spacing", "patch_size", "geometry"),
-        *("channels", "strides", "kernel_size", "network_def", "normalization", "image", "label"),
-    ],
-)
-def test_inference_repeats_training(key):
-    assert _load("inference.json")[key] == _load("train.json")[key]
-
-
-def test_inference_reads_and_predicts_as_training_does():
-    train, inference = _load("train.json"), _load("inference.json")
-    windows = inference["windows"]
-    assert windows.pop("progress") is True
-    assert windows == train["inferer"]
-    assert inference["reading"][0] == train["reading"][0]
-    order = "$@reading + @geometry + @normalization"
-    assert train["preprocessing"] == inference["preprocessing"]["transforms"] == order
-
-
-@pytest.mark.parametrize(
-    ("files", "kind"),
-    [
-        (["train.json"], "train"),
-        (["train.json", "mean_teacher.json"], "train"),
-        (["train.json", "member.json"], "train"),
-        (["inference.json"], "infer"),
-    ],
-)
-def test_has_the_properties_monai_asks_for(files, kind, small_volumes, tmp_path, monkeypatch):
-    monkeypatch.chdir(BUNDLE.parents[1])
-    folders = {"dataset_dir": f"{small_volumes['dataset_dir']}/images"}
-    if kind == "train":
-        names = ("dataset_dir", "manifest", "num_classes", "spacing", "patch_size")
-        folders = {name: small_volumes[name] for name in names}
-        folders |= {"num_labeled": 2, "channels": [4, 8], "strides": [2]}
-    workflow = ConfigWorkflow(
-        config_file=[str(BUNDLE / name) for name in files],
-        meta_file=str(BUNDLE / "metadata.json"),
-        logging_file=False,
-        workflow_type=kind,
-        output_dir=str(tmp_path / "run"),
-        initialize=[],
-        **folders,
-    )
-    workflow.initialize()
-    assert workflow.check_properties() == []

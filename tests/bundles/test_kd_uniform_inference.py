@@ -1,19 +1,14 @@
 """From a folder of scans to maps on the grid of each."""
 
-import json
-from pathlib import Path
-
 import nibabel
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow
 from monai.networks.nets import UNet
 
 from medkd.networks import save_weights
 from medkd.workflows.error_reporting import sentence_of
 
-BUNDLE = Path(__file__).parents[2] / "bundles" / "kd_uniform"
 SHAPE = (20, 17, 9)
 TINY = {
     "device": "cpu",
@@ -22,10 +17,6 @@ TINY = {
     "spacing": [1.7, 1.7, 2.1],
     "patch_size": [12, 12, 8],
 }
-
-
-def _load(name):
-    return json.loads((BUNDLE / name).read_text())
 
 
 @pytest.fixture(scope="module")
@@ -74,60 +65,6 @@ def write_scan(path, kind=nibabel.Nifti1Image, axcodes="PSR"):
     turned = image.as_reoriented(nibabel.orientations.ornt_transform(*ornt))
     path.parent.mkdir(exist_ok=True)
     nibabel.save(kind(np.asarray(turned.dataobj), turned.affine), path)
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        *("spatial_dims", "num_channels", "num_classes", "spacing", "patch_size"),
-        *("channels", "strides", "kernel_size", "network_def", "network", "normalization"),
-    ],
-)
-def test_inference_repeats_training(key):
-    assert _load("inference.json")[key] == _load("train.json")[key]
-
-
-def test_windows_are_those_of_evaluation():
-    windows = _load("inference.json")["windows"]
-    assert windows.pop("progress") is True
-    assert windows == _load("train.json")["inferer"]
-
-
-def test_inference_prepares_an_image_as_training_does():
-    """The same transforms on the image, without what is said of the label."""
-
-    def of_image(transform):
-        keys = transform["keys"] if isinstance(transform["keys"], list) else [transform["keys"]]
-        if "@image" not in keys:
-            return None
-        number = keys.index("@image")
-        return {
-            name: value[number] if isinstance(value, list) else value
-            for name, value in transform.items()
-            if name != "allow_missing_keys"
-        }
-
-    train, inference = (_load(name)["reading"] for name in ("train.json", "inference.json"))
-    expected = [of_image(transform) for transform in train]
-    assert [of_image(t) for t in inference] == [t for t in expected if t is not None]
-    assert _load("train.json")["preprocessing"] == "$@reading + @normalization"
-    assert _load("inference.json")["preprocessing"]["transforms"] == "$@reading + @normalization"
-
-
-def test_has_the_properties_monai_asks_for(tmp_path, monkeypatch):
-    monkeypatch.chdir(BUNDLE.parents[1])
-    write_scan(tmp_path / "scans" / "a.nii.gz")
-    workflow = ConfigWorkflow(
-        config_file=str(BUNDLE / "inference.json"),
-        meta_file=str(BUNDLE / "metadata.json"),
-        logging_file=False,
-        workflow_type="infer",
-        initialize=[],
-        dataset_dir=str(tmp_path / "scans"),
-        output_dir=str(tmp_path / "run"),
-    )
-    workflow.initialize()
-    assert workflow.check_properties() == []
 
 
 def test_writes_maps_on_the_grid_of_each_scan(segment, tmp_path):

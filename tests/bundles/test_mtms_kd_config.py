@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.bundle import ConfigParser
 
 from medkd.networks import TwoTaskNetwork, feature_shapes
 
@@ -16,7 +16,6 @@ DATA = {
     "spleen": ["spleen.json"],
     "spleen slices": ["slices.json", "spleen_slices.json"],
 }
-_BOTH = ("train", "inference")
 TEACHERS = {"unet": [], "swin_unetr": ["swin_unetr_teacher.json"]}
 
 
@@ -69,28 +68,6 @@ def test_features_are_there_and_lie_at_the_same_scale(data, teacher):
     assert len(two_tasks.encoder) >= 3
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        *("spatial_dims", "num_channels", "num_classes", "spacing", "patch_size", "geometry"),
-        *("strides", "kernel_size", "network_def", "normalization", "image", "label"),
-    ],
-)
-def test_inference_repeats_training(key):
-    train, inference = (json.loads((BUNDLE / f"{n}.json").read_text()) for n in _BOTH)
-    assert inference[key] == train[key]
-
-
-def test_inference_reads_and_predicts_as_training_does():
-    train, inference = (json.loads((BUNDLE / f"{n}.json").read_text()) for n in _BOTH)
-    windows = inference["windows"]
-    assert windows.pop("progress") is True
-    assert windows == train["inferer"]
-    assert inference["reading"][0] == train["reading"][0]
-    order = "$@reading + @geometry + @normalization"
-    assert train["preprocessing"] == inference["preprocessing"]["transforms"] == order
-
-
 @pytest.mark.parametrize("section", ["train", "validate"])
 def test_nothing_is_chosen_on_the_test_split(section):
     """The fault of the released code; what is kept is the last step, not the best epoch."""
@@ -100,34 +77,6 @@ def test_nothing_is_chosen_on_the_test_split(section):
     assert not any("split='test'" in text or "@split" in text for text in splits)
     assert "evaluate::" not in json.dumps(config)
     assert not any("CheckpointSaver" in text for text in _strings(config))
-
-
-@pytest.mark.parametrize(
-    ("files", "kind"),
-    [
-        (["train.json", "member.json"], "train"),
-        (["train.json", "labels_only.json"], "train"),
-        (["inference.json"], "infer"),
-    ],
-)
-def test_has_the_properties_monai_asks_for(files, kind, small_volumes, tmp_path, monkeypatch):
-    monkeypatch.chdir(BUNDLE.parents[1])
-    folders = {"dataset_dir": f"{small_volumes['dataset_dir']}/images"}
-    if kind == "train":
-        names = ("dataset_dir", "manifest", "num_classes", "spacing", "patch_size")
-        folders = {name: small_volumes[name] for name in names}
-        folders |= {"channels": [4, 4, 4], "strides": [2, 2]}
-    workflow = ConfigWorkflow(
-        config_file=[str(BUNDLE / name) for name in files],
-        meta_file=str(BUNDLE / "metadata.json"),
-        logging_file=False,
-        workflow_type=kind,
-        output_dir=str(tmp_path / "run"),
-        initialize=[],
-        **folders,
-    )
-    workflow.initialize()
-    assert workflow.check_properties() == []
 
 
 def _strings(value):
