@@ -100,11 +100,12 @@ def train(options: argparse.Namespace, kind: Kind, seed: int) -> None:
         # The teacher takes the seed 1.
         "training_seed": 100 * seed,
         "labels_only": kind.trains_baseline,
+        # No row has a temperature.
+        "evaluate::temperature_scaled": [],
         **of_terms(kind.terms),
     }
     if (kind.student, seed) != ("S1", 0) or kind.terms != ALL:
         overrides["predictors::teacher::_disabled_"] = True  # it is judged once
-        overrides["evaluate::temperature_scaled"] = ["student"]
     files = [f"{BUNDLE}/train.json", *FILES[options.data_set]]
     files += [*TEACHERS[kind.teacher], *STUDENTS[kind.student]]
     files.append(f"benchmarks/mtms_kd_{options.data_set}.json")
