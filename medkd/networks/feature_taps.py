@@ -138,6 +138,9 @@ def feature_shapes(network: nn.Module, image: Tensor) -> dict[str, tuple[int, ..
         Path to shape ``(B, C, *spatial)`` in the order in which they run, of the modules that ran
         exactly once and gave a feature map.
 
+    Raises:
+        ValueError: if the network does not take an image of this shape, with what it says of it.
+
     Example:
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Flatten())
         >>> feature_shapes(network, torch.zeros(1, 1, 8, 6))
@@ -159,7 +162,13 @@ def feature_shapes(network: nn.Module, image: Tensor) -> dict[str, tuple[int, ..
     ]
     was_training = {module: module.training for module in network.modules()}
     try:
-        network.eval()(image)
+        with torch.no_grad():
+            network.eval()(image)
+    except (ValueError, RuntimeError) as error:  # of a patch that its strides do not divide
+        raise ValueError(
+            f"Expected `image` (in a bundle `patch_size`) to be what a {type(network).__name__} "
+            f"takes, but got shape {tuple(image.shape)}: {error}"
+        ) from error
     finally:
         for hook in hooks:
             hook.remove()

@@ -194,6 +194,13 @@ class TestFeatureShapes:
         order = [path for path in shapes if path in TAPS.values()]
         assert order == ["down_1", "down_4", "upcat_1"]
 
+    def test_an_image_that_the_network_does_not_take(self):
+        network = DynUNet(2, 1, 2, [3] * 3, [1, 2, 2], [2, 2], filters=[4, 4, 4])
+        with pytest.raises(ValueError, match=r"`patch_size`.* a DynUNet takes, .*\(1, 1, 8, 10\): "):
+            feature_shapes(network, torch.zeros(1, 1, 8, 10))
+        assert network.training
+        assert not any(module._forward_hooks for module in network.modules())
+
     def test_the_network_is_left_as_it_was(self, image):
         network = UNet(image.dim() - 2, 1, 2, (4, 8), (2,), norm="batch").train()
         network.model[0].eval()
