@@ -196,7 +196,8 @@ class TestFeatureShapes:
 
     def test_an_image_that_the_network_does_not_take(self):
         network = DynUNet(2, 1, 2, [3] * 3, [1, 2, 2], [2, 2], filters=[4, 4, 4])
-        with pytest.raises(ValueError, match=r"`patch_size`.* a DynUNet takes, .*\(1, 1, 8, 10\): "):
+        match = r"`patch_size`.* a DynUNet takes, but got shape \(1, 1, 8, 10\): "
+        with pytest.raises(ValueError, match=match):
             feature_shapes(network, torch.zeros(1, 1, 8, 10))
         assert network.training
         assert not any(module._forward_hooks for module in network.modules())
