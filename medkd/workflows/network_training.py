@@ -80,7 +80,17 @@ def train_network(
     else:
         _switch_off_trackers(parser)
     set_determinism(seed=seed)
-    group.train(lambda: parser.get_parsed_content("train::trainer"))
+    try:
+        group.train(lambda: parser.get_parsed_content("train::trainer"))
+    except BaseException:
+        # Whose first step did not fit into memory may try again with a smaller patch.
+        if group.is_main and not _is_begun(model_file, training_dir):
+            settings_file.unlink(missing_ok=True)
+        raise
+
+
+def _is_begun(model_file: str | Path, training_dir: str | Path) -> bool:
+    return Path(model_file).is_file() or (Path(training_dir) / _CHECKPOINT).is_file()
 
 
 def _switch_off_trackers(parser: ConfigParser) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from monai.bundle import ConfigParser
 
@@ -36,3 +38,37 @@ def test_a_checkpoint_that_a_kill_left_behind_a_finished_training_is_removed(fin
     train(finished)
     assert not (finished / "checkpoint.pt").exists()
     assert (finished / "model.pt").read_bytes() == b"weights"
+
+
+class _OutOfMemory:
+    """An engine whose run ends in an error, after the epochs that it has a checkpoint of."""
+
+    def __init__(self, checkpoint_file=None):
+        self.checkpoint_file = checkpoint_file
+
+    def run(self):
+        if self.checkpoint_file is not None:
+            self.checkpoint_file.write_bytes(b"state")
+        raise RuntimeError("out of memory")
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_settings_count_only_once_something_was_trained(tmp_path, monkeypatch, epochs):
+    """A smaller patch after the first step that did not fit is no other training."""
+    checkpoint_file = tmp_path / "checkpoint.pt"
+
+    def with_patch(size):
+        trainer = _OutOfMemory(checkpoint_file if epochs else None)
+        parser = ConfigParser({"patch_size": size, "train": {"trainer": {"roi": "@patch_size"}}})
+        monkeypatch.setattr(parser, "get_parsed_content", lambda _name: trainer)
+        monkeypatch.setattr("medkd.workflows.network_training.running_parser", lambda: parser)
+
+    with_patch(64)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(tmp_path)
+    with_patch(32)
+    error, match = [(RuntimeError, "out of memory"), (ValueError, "was 64 and is 32")][epochs]
+    with pytest.raises(error, match=match):
+        train(tmp_path)
+    if epochs:
+        assert json.loads((tmp_path / "settings.json").read_text())["patch_size"] == 64
