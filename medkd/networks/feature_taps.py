@@ -102,7 +102,9 @@ class FeatureTaps(nn.Module):
     def _catcher(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def catch(_module: nn.Module, _arguments: Any, output: Any) -> None:  # noqa: ANN401
             if self._is_catching:
-                self._caught[name] = None if name in self._caught else output
+                # A copy: an activation in place, or `+=`, may overwrite what the module gave.
+                copied = output.clone() if isinstance(output, Tensor) else output
+                self._caught[name] = None if name in self._caught else copied
                 if self._stops_when_caught and len(self._caught) == len(self.features):
                     raise _AllCaught
 

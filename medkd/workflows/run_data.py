@@ -27,15 +27,17 @@ def find_manifest(run_dir: str | Path) -> tuple[Manifest, Path] | None:
     Returns:
         The manifest and its path; ``None`` if the file that the run names, seen from the working
         directory, is not there. Where the run has an expression it is the one in the folder of the
-        data.
+        bundle, if it was planned, or else in that of the data.
 
     Raises:
         ValueError: if the manifest breaks its format.
     """
     config = _configuration(run_dir)
     stated = str(config.get("manifest", "$"))
-    in_data = Path(str(config.get("dataset_dir", "."))) / "manifest.json"
-    path = (in_data if stated.startswith("$") else Path(stated)).expanduser()
+    # A planned bundle brings its manifest; a phantom's lies with its data.
+    is_planned = stated == "$@bundle_root + '/manifest.json'"
+    folder = str(config.get("bundle_root" if is_planned else "dataset_dir", "."))
+    path = (Path(folder) / "manifest.json" if stated.startswith("$") else Path(stated)).expanduser()
     return (read_manifest(path), path) if path.is_file() else None
 
 

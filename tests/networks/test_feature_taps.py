@@ -54,6 +54,13 @@ class TestFeatureTaps:
         assert ran == ["upcat_4"] * 2
         assert not tapped._caught
 
+    def test_what_is_overwritten_in_place_is_given_as_it_was(self, image):
+        network = nn.Sequential(nn.Flatten(2), nn.BatchNorm1d(1), nn.ReLU(inplace=True)).eval()
+        taps = FeatureTaps(network, {"norm": "1"})
+        feature = taps(image)[1]["norm"]
+        torch.testing.assert_close(feature, network[1](image.flatten(2)))
+        assert feature.min() < 0
+
     def test_gradients_flow_from_the_features_into_the_network(self, image):
         tapped = FeatureTaps(basic_unet(image), TAPS)
         _, features = tapped(image)
