@@ -47,6 +47,15 @@ def test_weights_are_those_of_the_paper():
     assert (config["temperature"], config["reconstruction_weight"]) == (4.0, 0.2)
 
 
+@pytest.mark.parametrize("bundle", ["mtms_kd", "end_crd"])
+def test_projections_are_trained(bundle):
+    """The fault of the released code, which makes them anew in every step."""
+    config = json.loads((BUNDLE.parent / bundle / "train.json").read_text())
+    assert config["optimizer"]["params"] == "$@trained.parameters()"
+    assert "FeatureStudent(@network, @weighted_features, @feature_losses)" in config["trained"]
+    assert config["train"]["trainer"]["network"] == "@trained"
+
+
 @pytest.mark.parametrize("teacher", TEACHERS)
 @pytest.mark.parametrize("data", DATA)
 def test_features_are_there_and_lie_at_the_same_scale(data, teacher):

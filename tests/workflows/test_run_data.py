@@ -27,6 +27,14 @@ def test_class_names_are_those_of_the_manifest(small_run):
     assert find_image(run) is None
 
 
+def test_the_manifest_of_a_planned_bundle_lies_in_it(small_run, tmp_path):
+    run = small_run(3)
+    manifest, path = find_manifest(run)
+    (tmp_path / "manifest.json").write_bytes(path.read_bytes())
+    rewrite(run, manifest="$@bundle_root + '/manifest.json'", bundle_root=str(tmp_path))
+    assert find_manifest(run) == (manifest, tmp_path / "manifest.json")
+
+
 def test_image_is_one_that_was_not_trained_on(small_run):
     run = small_run(3)
     assert find_image(run)["case_id"] == "scan_1"
