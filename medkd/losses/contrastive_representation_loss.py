@@ -182,8 +182,9 @@ class ContrastiveRepresentationLoss(FeatureProjections):
     @torch.no_grad()
     def _estimate(self, anchors: Tensor, negatives: Tensor) -> Tensor:
         """Logarithm of the bank's size times the mean exponential of what is compared."""
-        with torch.autocast(anchors.device.type, enabled=False):  # fixed for all of the training
-            scores = _unit(anchors.float()) @ negatives.float().T / self.temperature
+        # Autocast would multiply in half precision what is fixed for all of the training.
+        with torch.autocast(anchors.device.type, enabled=False):
+            scores = _unit(anchors) @ negatives.T / self.temperature
         return scores.flatten().logsumexp(dim=0) - math.log(scores.numel() / self.bank_size)
 
     def _draw_negatives(self) -> Tensor:

@@ -277,3 +277,13 @@ class TestRepresentation:
             representation(bank_size=10)
         with pytest.raises(ValueError, match="`combine` to be one of mean, each, but got 'all'"):
             representation(combine="all")
+
+
+def test_the_normalizer_is_as_exact_under_autocast():
+    generator = torch.Generator().manual_seed(0)
+    anchors, bank = (torch.randn(size, 16, generator=generator) for size in (32, 64))
+    loss = ContrastiveRepresentationLoss(4, [4], num_negatives=64, bank_size=64)
+    negatives = torch.nn.functional.normalize(bank, dim=1)
+    expected = loss._estimate(anchors, negatives)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(loss._estimate(anchors, negatives), expected)
