@@ -10,19 +10,30 @@ from medkd.cli.verb import Verb
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
 __all__ = ["VERB"]
 
-_EXAMPLE = "example: medkd networks features bundles/end_crd"
+_EXAMPLE = (
+    "example: medkd networks features bundles/mtms_kd --overlay swin_unetr_teacher.json "
+    "--network member_def"
+)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "folder of a bundle or of a run, or a configuration with a network and a patch size"
     parser.add_argument("bundle", metavar="BUNDLE", help=text)
-    text = "id of the network (default: network_def, the student's)"
+    text = "file on top, of the bundle's folder or anywhere; may be given again"
+    parser.add_argument("--overlay", metavar="FILE", action="append", default=[], help=text)
+    text = "id of the network (default: network_def, the student's; a teacher's is member_def)"
     parser.add_argument("--network", metavar="ID", default="network_def", help=text)
-    text = "how deep a path may be (default: 1, the modules of the network itself; 0 for all)"
+    text = (
+        "how many listed modules a path may lead through, its own included (default: 1, those that "
+        "are in no other; 0 for all)"
+    )
     parser.add_argument("--depth", metavar="N", type=int, default=1, help=text)
+    text = "another patch than the bundle's, such as one that a transformer takes: 64 32 32"
+    parser.add_argument("--patch_size", metavar="N", type=int, nargs="+", help=text)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -32,26 +43,35 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from medkd.networks import feature_shapes
 
+    if arguments.depth < 0:
+        raise ValueError(f"Expected --depth to be zero or more, but got {arguments.depth}.")
     file = _find(Path(arguments.bundle).expanduser())
-    parser = ConfigParser(ConfigParser.load_config_file(file))
+    files = [file, *(_find_overlay(given, file.parent) for given in arguments.overlay)]
+    parser = ConfigParser()
+    parser.read_config([str(each) for each in files])
     for name in (arguments.network, "num_channels", "patch_size"):
         if name not in parser:
             raise ValueError(f"Expected {file} to have `{name}`, but it does not.")
     network: Any = parser.get_parsed_content(arguments.network)
-    size = parser.get_parsed_content("patch_size")
+    size = arguments.patch_size or parser.get_parsed_content("patch_size")
     image = torch.zeros(1, parser.get_parsed_content("num_channels"), *size)
-    shapes = {
-        path: shape
-        for path, shape in feature_shapes(network, image).items()
-        if arguments.depth == 0 or path.count(".") < arguments.depth
-    }
+    shapes = feature_shapes(network, image)
+    depths = {path: _depth(path, shapes) for path in shapes}
     rows = [
-        (path, str(shape[1]), " x ".join(map(str, shape[2:]))) for path, shape in shapes.items()
+        (path, str(shape[1]), " x ".join(map(str, shape[2:])))
+        for path, shape in shapes.items()
+        if arguments.depth == 0 or depths[path] <= arguments.depth
     ]
     write(format_table(("path", "channels", f"of {' x '.join(map(str, size))}"), rows))
-    if arguments.depth:
+    if len(rows) < len(shapes):
         write(f"modules within these: --depth {arguments.depth + 1}")
     return 0
+
+
+def _depth(path: str, listed: Mapping[str, object]) -> int:
+    """How many of the listed modules a path leads through; mere lists of modules are none."""
+    parts = path.split(".")
+    return sum(".".join(parts[:end]) in listed for end in range(1, len(parts) + 1))
 
 
 def _find(given: Path) -> Path:
@@ -60,6 +80,16 @@ def _find(given: Path) -> Path:
             return file
     raise FileNotFoundError(
         f"Expected a bundle or a run, but {given} has neither train.json nor config.json."
+    )
+
+
+def _find_overlay(given: str, bundle: Path) -> Path:
+    places = (bundle / given, Path(given).expanduser())
+    for file in places:
+        if file.is_file():
+            return file
+    raise FileNotFoundError(
+        f"Expected --overlay to be a file, but there is neither {places[0]} nor {places[1]}."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
@@ -63,6 +63,12 @@ class FeatureProjections(nn.Module):
                 "Expected `teacher_features` to be one feature map for each of "
                 f"{len(self.teacher_projections)} teachers, but got {len(teacher_features)}."
             )
+        _check_features(student_features, self.student_projection, label, "student_features")
+        for number, (features, project) in enumerate(
+            zip(teacher_features, self.teacher_projections, strict=True)
+        ):
+            name = f"teacher_features[{number}]"
+            _check_features(features, cast("nn.Linear", project), label, name)
         grid = student_features.shape[2:]
         index, classes = sample_positions(label, grid=grid, num_positions=self.num_positions)
         student = self.student_projection(features_at(student_features, index, grid=grid))
@@ -71,3 +77,13 @@ class FeatureProjections(nn.Module):
             for project, features in zip(self.teacher_projections, teacher_features, strict=True)
         ]
         return student, teachers, classes
+
+
+def _check_features(features: Tensor, projection: nn.Linear, label: Label, name: str) -> None:
+    """Of another batch, positions would be looked up in the wrong image."""
+    expected = (label.shape[0], projection.in_features)
+    if features.dim() != label.dim() or tuple(features.shape[:2]) != expected:
+        raise ValueError(
+            f"Expected `{name}` of shape ({expected[0]}, {expected[1]}, *spatial) for a label of "
+            f"shape {tuple(label.shape)}, but got shape {tuple(features.shape)}."
+        )

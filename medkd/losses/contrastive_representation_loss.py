@@ -28,10 +28,11 @@ class ContrastiveRepresentationLoss(FeatureProjections):
     Anchors are positions of the student's feature map, drawn so that every class has about the same
     number (:func:`medkd.functional.sample_positions`). The positive is the teacher's feature at the
     same position of the same image; negatives are drawn at random, without repetition, from a bank
-    of the teacher's embeddings of earlier steps, the oldest of which are replaced. As in the paper
-    the teacher's features are anchors in turn, with a bank of the student's. Both go through linear
-    projections that **are trained**: their parameters belong into the optimizer, and the banks,
-    which are buffers, into the checkpoint. The mathematics is that of
+    of the teacher's embeddings of earlier steps, the oldest of which are replaced; of a step that
+    has more than the bank holds, as many are drawn. As in the paper the teacher's features are
+    anchors in turn, with a bank of the student's. Both go through linear projections that **are
+    trained**: their parameters belong into the optimizer, and the banks, which are buffers, into
+    the checkpoint. The mathematics is that of
     :func:`medkd.functional.contrastive_representation`.
 
     An ensemble: features of different members have nothing in common, channel for channel, so each
@@ -59,7 +60,8 @@ class ContrastiveRepresentationLoss(FeatureProjections):
             samples are negatives.
 
     Raises:
-        ValueError: if a number is out of range, or ``combine`` unknown.
+        ValueError: if a number is out of range, or ``combine`` unknown; when called, if a feature
+            map is of another batch, or has other channels or axes, than is expected.
         TypeError: if a number is of another type.
 
     Shape:
@@ -196,14 +198,15 @@ class ContrastiveRepresentationLoss(FeatureProjections):
     def _store(self, student: Tensor, members: Sequence[Tensor], classes: Tensor) -> None:
         """The newest embeddings take the places of the oldest."""
         stored = cast("Tensor", self.num_stored)
-        # Of more than the banks hold, the last ones would be overwritten in no stated order.
-        count = min(len(classes), self.bank_size)
-        places = (stored + torch.arange(count, device=stored.device)) % self.bank_size
-        cast("Tensor", self.student_bank)[places] = _unit(student[:count])
+        kept = torch.arange(len(classes), device=stored.device)
+        if len(kept) > self.bank_size:  # they come sorted by class: the first would be of one
+            kept = torch.randperm(len(kept), device=stored.device)[: self.bank_size]
+        places = (stored + torch.arange(len(kept), device=stored.device)) % self.bank_size
+        cast("Tensor", self.student_bank)[places] = _unit(student[kept])
         for bank, member in zip(cast("Tensor", self.teacher_banks), members, strict=True):
-            bank[places] = _unit(member[:count])
-        cast("Tensor", self.bank_classes)[places] = classes[:count]
-        stored += count
+            bank[places] = _unit(member[kept])
+        cast("Tensor", self.bank_classes)[places] = classes[kept]
+        stored += len(kept)
 
 
 def _unit(embeddings: Tensor) -> Tensor:

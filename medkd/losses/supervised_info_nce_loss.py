@@ -39,7 +39,8 @@ class SupervisedInfoNCELoss(FeatureProjections):
         num_positions: the most positions that are drawn a step.
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if a number is out of range; when called, if a feature map is of another batch,
+            or has other channels or axes, than is expected.
         TypeError: if a number is of another type.
 
     Shape:

@@ -1,7 +1,8 @@
 """Networks are MONAI's; here is what medkd adds round them."""
 
+from medkd.networks.feature_shapes import feature_channels, feature_shapes
 from medkd.networks.feature_student import FeatureStudent
-from medkd.networks.feature_taps import FeatureTaps, feature_channels, feature_shapes
+from medkd.networks.feature_taps import FeatureTaps
 from medkd.networks.mean_teacher import MeanTeacher
 from medkd.networks.peer_networks import PeerNetworks
 from medkd.networks.reconstruction_decoder import ReconstructionDecoder

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from medkd.networks.feature_taps import FeatureTaps, feature_shapes
+from medkd.networks.feature_shapes import feature_shapes
+from medkd.networks.feature_taps import FeatureTaps
 from medkd.networks.reconstruction_decoder import ReconstructionDecoder
 
 if TYPE_CHECKING:

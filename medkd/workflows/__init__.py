@@ -8,6 +8,7 @@ from medkd.workflows.case_prediction import (
 )
 from medkd.workflows.dropout_training import train_dropout_network
 from medkd.workflows.evaluation import evaluate_cases
+from medkd.workflows.feature_checks import check_features
 from medkd.workflows.inference_writing import write_inference
 from medkd.workflows.labels_only_training import train_labels_only
 from medkd.workflows.member_training import train_members
@@ -29,6 +30,7 @@ __all__ = [
     "PredictionInput",
     "ProcessGroup",
     "RunInference",
+    "check_features",
     "check_settings",
     "evaluate_cases",
     "evaluate_run",

@@ -78,20 +78,18 @@ def test_members_of_end_kl_will_do(run_command, small, tmp_path):
     assert not (end_crd / "members").exists()
 
 
-def test_a_path_that_does_not_exist_is_refused_with_those_that_do(
-    finished, run_command, small, tmp_path
+@pytest.mark.parametrize("whose", ["features", "teacher_features"])
+def test_a_path_that_does_not_exist_is_refused_before_anything_is_trained(
+    run_command, small, tmp_path, whose
 ):
-    done = run_command(
-        **small,
-        **SMALLER,
-        members_dir=str(finished / "members"),
-        soft_labels_dir=str(finished / "soft_labels"),
-        output_dir=str(tmp_path / "faulty"),
-        features={"bottleneck": "down_5"},
-    )
+    run = tmp_path / "run"
+    faulty = {whose: {"bottleneck": "down_5"}}
+    done = run_command(**small, **SMALLER, **faulty, output_dir=str(run))
     assert done.returncode != 0
     sentence = "there is no 'down_5'. Did you mean 'down_4'? There are conv_0, down_1"
     assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (run / "members").exists()
 
 
 @pytest.mark.slow

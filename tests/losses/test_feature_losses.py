@@ -88,20 +88,34 @@ class TestBoth:
         assert all(teacher.grad is None for teacher in teachers)
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-    def test_under_autocast(self, grid, make, dtype):
+    @pytest.mark.parametrize("num_before", [0, 2], ids=["first-step", "with-negatives"])
+    def test_under_autocast(self, grid, make, dtype, num_before):
         torch.manual_seed(1)
         loss = make()
-        exact = step(copy.deepcopy(loss), grid)
-        student, teachers, label = inputs(grid)
-        student.requires_grad_()
-        torch.manual_seed(0)
-        with torch.autocast("cpu", dtype=dtype):
-            found = loss(student, [teacher.to(dtype) for teacher in teachers], label)
-        found.backward()
-        assert found.dtype == torch.float32
-        assert found.item() == pytest.approx(exact.item(), rel=0.05)
-        assert student.grad.isfinite().all()
-        assert all(p.grad.isfinite().all() for p in loss.parameters())
+        for seed in range(num_before):  # each fills the banks, the second sets the normalizers
+            step(loss, grid, seed + 5)
+        exact, half = copy.deepcopy(loss), loss
+        found, gradients = [], []
+        for each, autocast in ((exact, False), (half, True)):
+            student, teachers, label = inputs(grid)
+            student.requires_grad_()
+            torch.manual_seed(0)
+            with torch.autocast("cpu", dtype=dtype, enabled=autocast):
+                if autocast:
+                    teachers = [teacher.to(dtype) for teacher in teachers]
+                found.append(each(student, teachers, label))
+            found[-1].backward()
+            gradients.append([student.grad, *(p.grad for p in each.parameters())])
+        assert found[1].dtype == torch.float32
+        assert found[1].item() == pytest.approx(found[0].item(), rel=0.05)
+        for ours, theirs in zip(*gradients, strict=True):
+            assert torch.nn.functional.cosine_similarity(
+                ours.flatten(), theirs.flatten(), dim=0
+            ).item() == pytest.approx(1, abs=0.02)
+            assert ours.norm().item() == pytest.approx(theirs.norm().item(), rel=0.1)
+        if num_before and make is representation:
+            assert half.num_stored == 12 * (num_before + 1)
+            assert half.teacher_banks.dtype == half.student_bank.dtype == torch.float32
 
     def test_inputs_are_not_modified(self, grid, make):
         given = inputs(grid)
@@ -120,6 +134,17 @@ class TestBoth:
         student, teachers, label = inputs(grid)
         with pytest.raises(ValueError, match="one feature map for each of 2 teachers, but got 1"):
             make()(student, teachers[:1], label)
+
+    def test_rejects_another_batch(self, grid, make):
+        student, teachers, label = inputs(grid)
+        axes = r", \*spatial\) for a label of shape"
+        with pytest.raises(ValueError, match=rf"`student_features` of shape \(1, {STUDENT}{axes}"):
+            make()(student, teachers, label[:1])
+        match = rf"`teacher_features\[1\]` of shape \({BATCH}, {TEACHERS[1]}{axes}"
+        with pytest.raises(ValueError, match=match):
+            make()(student, [teachers[0], teachers[1][:1]], label)
+        with pytest.raises(ValueError, match=match):
+            make()(student, [teachers[0], teachers[1][:, :3]], label)
 
     def test_rejects_no_teacher(self, make):
         kind = type(make())
@@ -211,6 +236,16 @@ class TestRepresentation:
         changed = (second != third).any(dim=1).nonzero().flatten().tolist()
         assert changed == [*range(6), *range(24, 30)]
         lengths = states[3]["teacher_banks"].norm(dim=2)
+        torch.testing.assert_close(lengths, torch.ones_like(lengths))
+
+    def test_a_bank_smaller_than_a_step_keeps_all_classes(self, grid):
+        """Positions come sorted by class: the first of them are background alone."""
+        torch.manual_seed(1)
+        loss = representation(num_positions=90, num_negatives=20, bank_size=20)
+        step(loss, grid)
+        assert loss.num_stored == 20
+        assert loss.bank_classes.unique().tolist() == list(range(CLASSES))
+        lengths = loss.teacher_banks.norm(dim=2)
         torch.testing.assert_close(lengths, torch.ones_like(lengths))
 
     def test_negatives_come_from_the_bank(self, grid):

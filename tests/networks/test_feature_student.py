@@ -5,7 +5,7 @@ import torch
 from monai.networks.nets import BasicUNet
 from torch import nn
 
-from medkd.networks import FeatureStudent, feature_channels
+from medkd.networks import FeatureStudent
 
 
 class Distance(nn.Module):
@@ -60,18 +60,3 @@ def test_rejects():
         FeatureStudent(network, {"inner": "down_2"}, {"other": Distance()})
     with pytest.raises(ValueError, match="`label` and `teacher_features` in training mode"):
         student(torch.zeros(1, 1, 32, 32))
-
-
-class TestFeatureChannels:
-    def test_are_those_of_the_modules(self):
-        network, _ = make()
-        paths = {"first": "conv_0", "last": "down_4"}
-        assert feature_channels(network, paths, (1, 1, 32, 32)) == {"first": 4, "last": 8}
-
-    def test_rejects_what_does_not_exist_or_is_no_feature_map(self):
-        network, _ = make()
-        with pytest.raises(ValueError, match="no 'down_9'"):
-            feature_channels(network, {"a": "down_9"}, (1, 1, 32, 32))
-        network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten())
-        with pytest.raises(ValueError, match=r"'1' to give one feature map a run.* there are 0"):
-            feature_channels(network, {"a": "1"}, (1, 1, 8, 8))

@@ -116,6 +116,26 @@ def test_loss_is_the_weighted_sum_of_its_terms(spatial):
     assert state.output["loss"].item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_with_one_channel_probabilities_teach_too(spatial):
+    """The fault of the released code: softmax over one channel, which is always one."""
+
+    def one_channel(seed):
+        torch.manual_seed(seed)
+        return UNet(len(spatial), 1, 1, (4, 8), (2,), norm="batch")
+
+    data = batches(spatial)
+    for batch in data:
+        batch["label"] = (batch["label"] > 0).long()
+    student, members = one_channel(0), [one_channel(seed) for seed in (1, 2)]
+    before = next(student.parameters()).clone()
+    state = trained(
+        student, data, teacher=TeacherEnsemble(members, temperature=2.0), distillation_weight=1.0,
+        distillation_loss=DistillationKLLoss(2.0), label_loss=DiceCELoss(sigmoid=True),
+    ).state  # fmt: skip
+    assert state.output["loss_terms"]["distillation"].item() > 1e-4
+    assert not torch.equal(next(student.parameters()), before)
+
+
 def test_without_feature_teacher_it_is_distillation(spatial):
     first, second = unet(spatial), unet(spatial)
     trained(first, batches(spatial))

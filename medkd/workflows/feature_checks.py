@@ -1,0 +1,78 @@
+"""Features that networks do not have, refused before the first of them is trained."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monai.bundle.config_parser import ConfigParser
+
+from medkd.ensembles import FeatureTeacher, count_members, load_members
+from medkd.networks import feature_channels, weighted_features
+from medkd.workflows.running_configuration import running_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import nn
+
+__all__ = ["check_features"]
+
+
+def check_features(
+    *,
+    features: Mapping[str, str],
+    teacher_features: Mapping[str, str] | Sequence[Mapping[str, str]],
+    feature_weights: Mapping[str, float],
+    image_shape: Sequence[int],
+    members_dir: str | Path,
+    num_members: int,
+    bundle_root: str | Path,
+    member_overlays: Sequence[str] = (),
+) -> None:
+    """Look features up in the networks of the running configuration, before hours of training.
+
+    The student is made of ``network_def``, and members that are not trained yet of ``member_def``,
+    with their overlays on top. None of them is what will be trained, so no seed is used up.
+
+    Args:
+        features: of the student, name to the path of a module.
+        teacher_features: of all members, or such a mapping for each.
+        feature_weights: name to weight; one of zero is not looked up, and without any there is
+            nothing to check, as in a run that trains a member.
+        image_shape: ``(B, C_in, *spatial)`` of a patch, which all networks must take.
+        members_dir: the folder of the members, as far as they are trained.
+        num_members: how many there will be.
+        bundle_root: the bundle's folder.
+        member_overlays: of a diverse ensemble, one file a member, relative to ``bundle_root``.
+
+    Raises:
+        ValueError: if a path does not exist, with those that do, or gives no feature map; if a
+            network does not take the patch; if names of features and weights differ, or there are
+            not as many ``teacher_features`` as members.
+    """
+    if not feature_weights:
+        return
+    [student] = _networks("network_def", [{}])
+    feature_channels(student, weighted_features(features, feature_weights), image_shape)
+    if count_members(members_dir) >= num_members:
+        members = load_members(members_dir, num_members)
+    elif member_overlays:
+        files = [Path(bundle_root) / file for file in member_overlays[:num_members]]
+        members = _networks("member_def", [ConfigParser.load_config_file(file) for file in files])
+    else:
+        members = _networks("member_def", [{}]) * num_members  # alike but for their weights
+    teacher = FeatureTeacher(members, weighted_features(teacher_features, feature_weights))
+    teacher.channels(image_shape)
+
+
+def _networks(name: str, overlays: Sequence[Mapping[str, object]]) -> list[nn.Module]:
+    """A new network of the running configuration for each overlay on top of it."""
+    config = {k: v for k, v in running_parser().get().items() if k != ConfigParser.meta_key}
+    made = []
+    for overlay in overlays:
+        parser = ConfigParser(copy.deepcopy(config))
+        parser.update(copy.deepcopy(dict(overlay)))
+        made.append(parser.get_parsed_content(name))
+    return made
