@@ -1,11 +1,13 @@
 """What a step of distillation costs beside a supervised step of the same network.
 
 Trainings of the bundle's student on its phantom, measured side by side in one process: on labels,
-from stored soft labels, with the five members run in every step, and with features distilled: by
-contrast with a bank from five members (EnD-CRD), and by supervised InfoNCE at three scales from one
-teacher. Each round times a block of steps of every row, in turn, so that a machine whose speed
-drifts slows all of them; the ratio is the median over rounds of the ratios within a round. Loading
-and augmentation count.
+from stored soft labels (EnD-KL), with the five members run in every step, and with features
+distilled beside the soft labels: by contrast with a bank from five members (EnD-CRD), and by
+supervised InfoNCE at three scales from one teacher. The student is of a member's size, and then a
+quarter of that, as in the tables of EnD-CRD; teachers are always of full size. Each round times a
+block of steps of every row, in turn, so that a machine whose speed drifts slows all of them; a
+ratio, to labels alone and to EnD-KL of a student of the same size, is the median over rounds of the
+ratios within a round. Loading and augmentation count.
 
     python benchmarks/step_cost.py [--rounds 9] [--steps 10]
 """
@@ -30,6 +32,8 @@ from medkd.files import sha256_of
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
 NUM_MEMBERS = 5
+QUARTER = {"network_def::features": [8, 8, 16, 32, 64, 8]}
+LABELS, END_KL = "labels only", "stored soft labels (EnD-KL)"
 SCALES = {
     "features": {"encoder": "down_2", "bottleneck": "down_4", "decoder": "upcat_2"},
     "feature_weights": {"encoder": 0.1, "bottleneck": 0.1, "decoder": 0.1},
@@ -89,24 +93,29 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        labels = Row(folder, distillation_weight=0)
-        write_random_soft_labels(labels, folder)
-        stored = Row(folder)
-        online = Row(folder, online_teacher=True, teacher=None)
-        online.trainer.teacher = untrained_teacher(online.parser)
-        rows = {
-            "labels only": labels,
-            "stored soft labels": stored,
-            f"{NUM_MEMBERS} members in every step": online,
-            f"stored soft labels, features of {NUM_MEMBERS} members (CRD)": Row(
-                folder, bundle="end_crd", num_teachers=NUM_MEMBERS
-            ),
-            "stored soft labels, features of one teacher at 3 scales (InfoNCE)": Row(
-                folder, bundle="end_crd", num_teachers=1, **SCALES
-            ),
+        write_random_soft_labels(Row(folder, distillation_weight=0), folder)
+        sizes = {
+            "a member's size": rows_of(folder),
+            "a quarter of the size": rows_of(folder, **QUARTER),
         }
-        taken = measure(rows, rounds=options.rounds, steps=options.steps)
+        taken = measure(sizes, rounds=options.rounds, steps=options.steps)
     report(taken)
+
+
+def rows_of(folder: Path, **student: Any) -> dict[str, Row]:  # noqa: ANN401
+    """All trainings of one student."""
+    online = Row(folder, online_teacher=True, teacher=None, **student)
+    online.trainer.teacher = untrained_teacher(online.parser)
+    crd = Row(folder, bundle="end_crd", num_teachers=NUM_MEMBERS, **student)
+    return {
+        LABELS: Row(folder, distillation_weight=0, **student),
+        END_KL: Row(folder, **student),
+        f"{NUM_MEMBERS} members in every step": online,
+        f"EnD-KL and features of {NUM_MEMBERS} members (CRD)": crd,
+        "EnD-KL and features of one teacher at 3 scales (InfoNCE)": Row(
+            folder, bundle="end_crd", num_teachers=1, **SCALES, **student
+        ),
+    }
 
 
 def write_random_soft_labels(row: Row, folder: Path) -> None:
@@ -130,33 +139,46 @@ def untrained_teacher(parser: ConfigParser) -> TeacherEnsemble:
     return TeacherEnsemble(members, temperature=2.0).to(parser.get_parsed_content("device"))
 
 
-def measure(rows: dict[str, Row], *, rounds: int, steps: int) -> dict[str, list[float]]:
+def measure(
+    sizes: dict[str, dict[str, Row]], *, rounds: int, steps: int
+) -> dict[str, dict[str, list[float]]]:
     """Seconds a step, a value a round and row; the first round warms up and is not counted."""
-    taken: dict[str, list[float]] = {name: [] for name in rows}
+    taken: dict[str, dict[str, list[float]]] = {
+        size: {name: [] for name in rows} for size, rows in sizes.items()
+    }
     for number in range(rounds + 1):
-        for name, row in rows.items():
-            seconds = row.seconds(steps)
-            if number > 0:
-                taken[name].append(seconds)
+        for size, rows in sizes.items():
+            for name, row in rows.items():
+                seconds = row.seconds(steps)
+                if number > 0:
+                    taken[size][name].append(seconds)
     return taken
 
 
-def report(taken: dict[str, list[float]]) -> None:
+def report(taken: dict[str, dict[str, list[float]]]) -> None:
     """Write and print the table."""
-    base = next(iter(taken.values()))
-    lines = ["| | seconds a step (median) | ratio (median, min - max) |", "|---|---|---|"]
-    for name, seconds in taken.items():
-        ratios = [mine / theirs for mine, theirs in zip(seconds, base, strict=True)]
-        lines.append(
-            f"| {name} | {statistics.median(seconds):.3f} | {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f} - {max(ratios):.2f}) |"
-        )
+    lines = [
+        "| student | trained on | seconds a step (median) | to labels only (min - max) "
+        "| to EnD-KL (min - max) |",
+        "|---|---|---|---|---|",
+    ]
+    for size, rows in taken.items():
+        for name, seconds in rows.items():
+            ratios = " | ".join(ratio(seconds, rows[base]) for base in (LABELS, END_KL))
+            lines.append(f"| {size} | {name} | {statistics.median(seconds):.3f} | {ratios} |")
+    rounds = len(next(iter(taken.values()))[LABELS])
     threads = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
-    text = "\n".join(lines) + f"\n\n{threads}, {len(base)} rounds.\n"
+    text = "\n".join(lines) + f"\n\n{threads}, {rounds} rounds.\n"
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "step_cost.md").write_text(text, encoding="utf-8")
     (RESULTS / "step_cost.json").write_text(json.dumps(taken, indent=1) + "\n", encoding="utf-8")
     print(text)
+
+
+def ratio(seconds: list[float], base: list[float]) -> str:
+    """Median, least and largest of the ratios within a round."""
+    found = [mine / theirs for mine, theirs in zip(seconds, base, strict=True)]
+    return f"{statistics.median(found):.2f} ({min(found):.2f} - {max(found):.2f})"
 
 
 if __name__ == "__main__":

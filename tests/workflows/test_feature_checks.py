@@ -23,7 +23,7 @@ OTHER = {"_target_": "UNet", **{k: v for k, v in UNET.items() if k[0] in "sio"}}
 OTHER |= {"channels": [4, 8], "strides": [2]}
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def parser(monkeypatch):
     parser = ConfigParser(json.loads(json.dumps(CONFIG)))
     monkeypatch.setattr("medkd.workflows.feature_checks.running_parser", lambda: parser)
@@ -31,7 +31,7 @@ def parser(monkeypatch):
 
 
 @pytest.fixture
-def check(parser, tmp_path):
+def check(tmp_path):
     def call(**settings):
         check_features(
             **{
