@@ -63,6 +63,29 @@ SMALL_NETWORKS = {
             "patch_size": [12, 12, 8],
         },
     ),
+    "slices": (
+        "mtms_kd",
+        {
+            "spatial_dims": 2,
+            "patch_size": [16, 24],
+            "num_classes": 5,
+            "geometry": [
+                {
+                    "_target_": "Resized",
+                    "keys": "@image",
+                    "spatial_size": "$[*@patch_size, -1]",
+                    "mode": "trilinear",
+                }
+            ],
+            "windows": {
+                "_target_": "SliceInferer",
+                "spatial_dim": 2,
+                "roi_size": "@patch_size",
+                "sw_batch_size": 4,
+                "overlap": 0.0,
+            },
+        },
+    ),
 }
 VOLUME_CLASSES = ("background", "esophagus", "heart", "trachea", "aorta")
 
@@ -102,7 +125,9 @@ def _write_cases(folder, spatial_dims):
 
 @pytest.fixture
 def small_run(tmp_path):
-    """``small_run(spatial_dims)``: folder of a run whose small network was never trained.
+    """``small_run(kind)``: folder of a run whose small network was never trained.
+
+    2 for pictures, 3 for volumes, ``"slices"`` for volumes slice by slice.
 
     Its data set lies beside it, in ``data``.
     """
@@ -110,12 +135,12 @@ def small_run(tmp_path):
 
     from medkd.networks import save_weights
 
-    def make(spatial_dims=3):
+    def make(kind=3):
         folder, data = tmp_path / "run", tmp_path / "data"
-        bundle, changes = SMALL_NETWORKS[spatial_dims]
+        bundle, changes = SMALL_NETWORKS[kind]
         config = json.loads((_REPOSITORY / "bundles" / bundle / "inference.json").read_text())
         config |= changes
-        if spatial_dims == 2:
+        if kind == 2:
             config["network_def"]["features"] = [4] * 6
         torch.manual_seed(0)
         network = ConfigParser(json.loads(json.dumps(config))).get_parsed_content("network_def")
@@ -124,7 +149,7 @@ def small_run(tmp_path):
         (folder / "config.json").write_text(
             json.dumps({"manifest": str(data / "manifest.json"), "dataset_dir": str(data)})
         )
-        _write_cases(data, spatial_dims)
+        _write_cases(data, 2 if kind == 2 else 3)
         return folder
 
     return make

@@ -72,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     inputs = find_inputs(
         arguments.input,
-        spatial_dims=opened.spatial_dims,
+        spatial_dims=opened.image_dims,
         num_channels=opened.num_channels,
         series=arguments.series,
     )

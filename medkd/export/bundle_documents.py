@@ -85,7 +85,7 @@ def _data_license(run: TrainedRun) -> str:
 
 def _readme(run: TrainedRun, metadata: Mapping[str, Any]) -> str:
     manifest = run.manifest
-    kind = "volumes" if run.opened.spatial_dims == 3 else "pictures"
+    kind = "volumes" if run.opened.image_dims == 3 else "pictures"
     return "\n".join(
         [
             f"# {metadata['name']}",
@@ -140,7 +140,7 @@ def _readme(run: TrainedRun, metadata: Mapping[str, Any]) -> str:
 
 
 def _folders(run: TrainedRun) -> str:
-    suffix = "Tr" if run.opened.spatial_dims == 3 else ""
+    suffix = "Tr" if run.opened.image_dims == 3 else ""
     return f"`DATA/images{suffix}` and `DATA/labels{suffix}`"
 
 
@@ -151,8 +151,13 @@ def _split_sizes(run: TrainedRun) -> str:
 
 def _preprocessing(run: TrainedRun) -> str:
     windows = " x ".join(str(size) for size in run.inference["patch_size"])
-    if run.opened.spatial_dims == 2:
+    if run.opened.image_dims == 2:
         return f"See `preprocessing` in `configs/inference.json`. Windows of {windows} pixels."
+    if run.opened.slice_axis is not None:
+        return (
+            "See `geometry` and `normalization` in `configs/inference.json`. Volumes are segmented "
+            f"slice by slice, in windows of {windows} pixels."
+        )
     spacing = " x ".join(f"{size:g}" for size in run.inference["spacing"])
     return (
         f"Turned to right, anterior, superior, resampled to {spacing} mm, normalized as "

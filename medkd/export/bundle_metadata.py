@@ -47,7 +47,7 @@ def bundle_metadata(run: TrainedRun, *, name: str) -> dict[str, Any]:
         "pytorch_version": _installed("torch"),
         "numpy_version": _installed("numpy"),
         "required_packages_version": {
-            package: _installed(package) for package in _PACKAGES[run.opened.spatial_dims]
+            package: _installed(package) for package in _PACKAGES[run.opened.image_dims]
         },
         "name": name,
         "task": f"Segmentation of {structures}",
@@ -56,7 +56,7 @@ def bundle_metadata(run: TrainedRun, *, name: str) -> dict[str, Any]:
         "authors": "Trained with medkd",
         "copyright": "Copyright (c) whoever trained it",
         "data_source": " ".join(filter(None, (f"{manifest.name}.", manifest.source))),
-        "data_type": _DATA_TYPE[run.opened.spatial_dims],
+        "data_type": _DATA_TYPE[run.opened.image_dims],
         "image_classes": f"{', '.join(manifest.channel_names.values())}; normalized as "
         "`preprocessing` in configs/inference.json says",
         "label_classes": f"single channel, {listed}",
@@ -69,7 +69,7 @@ def bundle_metadata(run: TrainedRun, *, name: str) -> dict[str, Any]:
 
 
 def _images(run: TrainedRun) -> str:
-    what = "volumes" if run.opened.spatial_dims == 3 else "pictures"
+    what = "volumes" if run.opened.image_dims == 3 else "pictures"
     return f"{run.manifest.modality} {what}" if run.manifest.modality else what
 
 
@@ -95,7 +95,7 @@ def _data_format(run: TrainedRun) -> dict[str, Any]:
         "inputs": {
             "image": {
                 "type": "image",
-                "format": "magnitude" if run.opened.spatial_dims == 3 else "RGB",
+                "format": "magnitude" if run.opened.image_dims == 3 else "RGB",
                 "modality": manifest.modality or "n/a",
                 "num_channels": manifest.num_channels,
                 **shared,

@@ -28,6 +28,7 @@ __all__ = ["Proof", "prove_bundle"]
 # may choose the other one.
 _MOST_DIFFERENT = 1e-5
 _SAME_PLACE = 1e-4  # of a voxel's affine, which NIfTI keeps as float32
+_MADE_UP_SLICES = 9
 _SHOWN = 400  # characters of what a failing process said
 _ERROR = re.compile(r"^\w+(?:\.\w+)*(?:Error|Exception): .*", re.MULTILINE)
 # Run in a process of its own, so that nothing of this one can help the bundle.
@@ -130,9 +131,11 @@ def _make_up(folder: Path, run: TrainedRun) -> Path:
     """Blocks of brightness, half as large again as a window."""
     generator = np.random.default_rng(0)
     shape = [3 * int(size) // 2 + 1 for size in run.inference["patch_size"]]
+    if run.opened.slice_axis is not None:
+        shape.insert(run.opened.slice_axis, _MADE_UP_SLICES)
     coarse = generator.uniform(30, 220, [size // 8 + 1 for size in shape])
     blocks = np.kron(coarse, np.ones([8] * len(shape)))[tuple(slice(size) for size in shape)]
-    if run.opened.spatial_dims == 2:
+    if run.opened.image_dims == 2:
         path = folder / "case.png"
         Image.fromarray(np.repeat(blocks.astype(np.uint8)[..., None], 3, axis=2)).save(path)
         return path
@@ -188,7 +191,7 @@ def _compare(expected: Path, found: Path, *, run: TrainedRun, case: str) -> Proo
     label, affine = _read(expected)
     other, other_affine = _read(found)
     if (
-        run.opened.spatial_dims == 2
+        run.opened.image_dims == 2
     ):  # the run writes its last class as white, the bundle class indices
         label = np.rint(label / 255 * (run.manifest.num_classes - 1))
     if label.shape != other.shape or not np.allclose(affine, other_affine, atol=_SAME_PLACE):

@@ -23,8 +23,9 @@ _REPLACED = (
     *("output_dir", "log_file", "device", "amp", "num_workers"),
     *("with_probability", "with_uncertainty", "network", "windows", "inferer", "dataset"),
     *("dataloader", "postprocessing", "handlers", "evaluator", "initialize", "run"),
-    *("reading", "normalization", "preprocessing"),
+    *("reading", "geometry", "normalization", "preprocessing"),
 )
+_PARTS = ("reading", "geometry", "normalization")
 # The softmax is taken in every window, and windows are blended as probabilities: so are the run's.
 _BLENDED_PROBS = (
     "$lambda image, network, *args, **kwargs: @windows(image, "
@@ -56,7 +57,7 @@ def plain_inference(run: TrainedRun, scripts: BundleScripts) -> dict[str, Any]:
     Returns:
         The content of ``configs/inference.json``.
     """
-    files = f"sorted(glob.glob(@dataset_dir + '/{_PATTERN[run.opened.spatial_dims]}'))"
+    files = f"sorted(glob.glob(@dataset_dir + '/{_PATTERN[run.opened.image_dims]}'))"
     return {
         "imports": ["$import glob", "$import torch"],
         "bundle_root": ".",
@@ -113,10 +114,11 @@ def image_transforms(run: TrainedRun, scripts: BundleScripts) -> dict[str, Any]:
         scripts: where classes go that MONAI does not have.
 
     Returns:
-        ``reading``, ``normalization`` and ``preprocessing``, or the last alone.
+        ``reading``, ``geometry``, ``normalization`` and ``preprocessing``, as far as the run has
+        them, or the last alone.
     """
     source = run.inference
-    parts = {name: source[name] for name in ("reading", "normalization") if name in source}
+    parts = {name: source[name] for name in _PARTS if name in source}
     plain = {
         name: plain_transforms(transforms, script_of=scripts.add)
         for name, transforms in parts.items()
@@ -138,7 +140,7 @@ def _inferer(run: TrainedRun) -> dict[str, Any]:
 def _postprocessing(run: TrainedRun, scripts: BundleScripts) -> list[dict[str, Any]]:
     dtype = "uint8" if run.inference["num_classes"] <= _LARGEST_UINT8 else "int16"
     index = {"_target_": "AsDiscreted", "keys": "@pred", "argmax": True, "dtype": f"$torch.{dtype}"}
-    if run.opened.spatial_dims == 3:
+    if run.opened.image_dims == 3:
         place = {
             "_target_": scripts.add("medkd.data.RestoreGeometryd"),
             "keys": "@pred",
@@ -151,14 +153,14 @@ def _postprocessing(run: TrainedRun, scripts: BundleScripts) -> list[dict[str, A
         "keys": "@pred",
         "output_dir": "@output_dir",
         "output_postfix": "segmentation",
-        "output_ext": _SUFFIX[run.opened.spatial_dims],
+        "output_ext": _SUFFIX[run.opened.image_dims],
         "output_dtype": f"$torch.{dtype}",
         # A volume is on its file's grid by now. MONAI 1.6's writer turns that into a plane's if it
         # is not told the grid to resample to, and refuses sagittal and coronal scans.
-        "resample": run.opened.spatial_dims == 3,
+        "resample": run.opened.image_dims == 3,
         "mode": "nearest",
         "separate_folder": False,
         "print_log": False,
     }
-    has_mask = run.opened.spatial_dims == 3 or "mask" in run.inference
+    has_mask = run.opened.image_dims == 3 or "mask" in run.inference
     return [index, *([place] if has_mask else []), save]

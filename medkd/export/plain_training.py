@@ -22,6 +22,7 @@ _LEARNING_RATE = 0.001  # where a run has none
 _ROTATION = 0.2
 _FOLDERS = {2: "images", 3: "imagesTr"}, {2: "labels", 3: "labelsTr"}
 _PATTERN = {2: "*.*", 3: "*.nii*"}
+_MODES = {"Orientationd": "", "Spacingd": "bilinear", "Resized": "area"}  # MONAI's own
 _OF_VIEWER = ("CopyItemsd", "DeleteItemsd")  # MONAI Label's `image_path` is there in inference only
 
 
@@ -44,7 +45,11 @@ def plain_training(run: TrainedRun, scripts: BundleScripts) -> dict[str, Any]:
         **shared_ids(run),
         **_labeled(image_transforms(run, scripts)),
     }
-    return _with_ids(_template("train.json"), of_run, before="label")
+    config = _template("train.json")
+    axis = run.opened.slice_axis
+    if axis is not None:
+        config["train"]["augmentation"] = _in_slices(config["train"]["augmentation"], axis)
+    return _with_ids(config, of_run, before="label")
 
 
 def plain_multi_gpu() -> dict[str, Any]:
@@ -74,12 +79,26 @@ def _with_ids(config: dict[str, Any], ids: dict[str, Any], *, before: str) -> di
     return {name: config[name] for name in first} | ids | {name: config[name] for name in last}
 
 
+def _in_slices(augmentation: list[dict[str, Any]], axis: int) -> list[dict[str, Any]]:
+    """Patches are one voxel thick, and lose that axis."""
+    changed = []
+    for transform in augmentation:
+        changed.append(
+            transform | {"spatial_size": f"$[*@patch_size[:{axis}], 1, *@patch_size[{axis}:]]"}
+            if "spatial_size" in transform
+            else transform
+        )
+        if transform["_target_"] == "RandCropByLabelClassesd":
+            changed.append({"_target_": "SqueezeDimd", "keys": _BOTH, "dim": axis + 1})
+    return changed
+
+
 def _settings(run: TrainedRun) -> dict[str, Any]:
-    dims = run.opened.spatial_dims
-    images, labels = (names[dims] for names in _FOLDERS)
+    dims, image_dims = run.opened.spatial_dims, run.opened.image_dims
+    images, labels = (names[image_dims] for names in _FOLDERS)
     return {
-        "images": f"$sorted(glob.glob(@dataset_dir + '/{images}/{_PATTERN[dims]}'))",
-        "labels": f"$sorted(glob.glob(@dataset_dir + '/{labels}/{_PATTERN[dims]}'))",
+        "images": f"$sorted(glob.glob(@dataset_dir + '/{images}/{_PATTERN[image_dims]}'))",
+        "labels": f"$sorted(glob.glob(@dataset_dir + '/{labels}/{_PATTERN[image_dims]}'))",
         "learning_rate": _FINE_TUNING * float(run.config.get("learning_rate", _LEARNING_RATE)),
         "flip_probability": run.config.get("flip_probability", 0.0),
         "rotate_range": run.config.get("rotate_range", [_ROTATION] * (2 * dims - 3)),
@@ -102,10 +121,10 @@ def _with_label(transforms: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if target in _OF_VIEWER:
             continue
         one = copy.deepcopy(transform)
-        if target == "Orientationd":
+        if target in _MODES and one["keys"] == "@image":  # a run's own file may name the label, too
             one["keys"] = _BOTH
-        elif target == "Spacingd":
-            one |= {"keys": _BOTH, "mode": [transform.get("mode", "bilinear"), "nearest"]}
+            if _MODES[target]:
+                one["mode"] = [one.get("mode", _MODES[target]), "nearest"]
         both.append(one)
         if target == "LoadImaged" and transform["keys"] == "@image":
             both.append(_reading_label(transform))

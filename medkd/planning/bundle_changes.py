@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from medkd.planning.bundle_template import METHODS
+from medkd.planning.slices_choice import SLICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,9 @@ def planned_configs(
         overlays = configs["train.json"]["member_overlays"][: plan["num_members"]]
         train["member_overlays"] = overlays
     replace_ids(configs["train.json"], train)
+    if plan.slices:
+        slices = {name: choice.value for name, choice in plan.slices.items()}
+        replace_ids(configs[SLICES], {"output_dir": f"{run}_slices", **slices})
     replace_ids(
         configs["inference.json"],
         {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from medkd.planning.choice import Choice
 from medkd.planning.memory_estimate import NetworkCost, measure_network, training_memory
 from medkd.planning.normalization_choice import choose_normalization
 from medkd.planning.patch_choice import choose_patch
+from medkd.planning.slices_choice import SLICES, choose_slices
 from medkd.planning.spacing_choice import choose_spacing, resampled_shape
 from medkd.planning.training_choices import (
     choose_batch_size,
@@ -54,6 +55,7 @@ class BundlePlan:
         factors: by how much the network shrinks each axis.
         memory: bytes that a training step takes, as estimated.
         memory_budget: bytes that it may take.
+        slices: id of ``slices.json`` to value and reason, of a template that has this overlay.
     """
 
     method: str
@@ -64,6 +66,7 @@ class BundlePlan:
     factors: tuple[int, ...]
     memory: float
     memory_budget: float
+    slices: dict[str, Choice] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any JSON
         """The value of a choice."""
@@ -173,16 +176,32 @@ def plan_bundle(
         **settings.choices,
     }
     return BundlePlan(
-        method, fingerprint, template, choices, shape, downsampling(strides), needed, budget
+        method,
+        fingerprint,
+        template,
+        choices,
+        shape,
+        downsampling(strides),
+        needed,
+        budget,
+        _choose_slices(fingerprint, template, base=networks.base, budget=budget),
     )
 
 
 class _Networks:
     """The student and the members of a template, each measured once for each depth."""
 
-    def __init__(self, fingerprint: Fingerprint, template: BundleTemplate, *, base: int) -> None:
+    def __init__(
+        self,
+        fingerprint: Fingerprint,
+        template: BundleTemplate,
+        *,
+        base: int,
+        spatial_dims: int = 3,
+    ) -> None:
         self.base = base
         self._ids = {name: template.train[name] for name in _NETWORK_IDS}
+        self._ids["spatial_dims"] = spatial_dims
         self._ids["num_channels"] = len(fingerprint.channels)
         self._ids["num_classes"] = len(fingerprint.classes) + 1
         overlays = [template.configs[file] for file in template.train.get("member_overlays", [])]
@@ -245,6 +264,21 @@ def _choose_networks(
             "8 cases with their labels and the others without."
         )
     return {"num_labeled": Choice(0, reason)}
+
+
+def _choose_slices(
+    fingerprint: Fingerprint, template: BundleTemplate, *, base: int, budget: float
+) -> dict[str, Choice]:
+    """What the overlay for slices needs, if the template has one."""
+    if SLICES not in template.configs:
+        return {}
+    networks = _Networks(fingerprint, template, base=base, spatial_dims=2)
+    return choose_slices(
+        fingerprint.shapes,
+        lambda patch, strides, size: networks.memory(patch, strides, batch_size=size),
+        budget=budget,
+        base=base,
+    )
 
 
 def _choose_unlabeled_batch(settings: Method, batch_size: Choice) -> dict[str, Choice]:

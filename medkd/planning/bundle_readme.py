@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from medkd.planning.bundle_template import METHODS
 from medkd.planning.case_measures import SAMPLE_SIZE
+from medkd.planning.slices_choice import SLICES
 from medkd.planning.spacing_choice import resampled_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from medkd.planning.bundle_plan import BundlePlan
+    from medkd.planning.choice import Choice
 
 __all__ = ["readme_text"]
 
@@ -43,7 +45,8 @@ def readme_text(plan: BundlePlan, *, bundle_dir: Path, image_dir: Path) -> str:
         "## What was measured",
         _measured(plan),
         "## What was chosen, and why",
-        _chosen(plan),
+        _chosen(plan.choices),
+        *_in_slices(plan, bundle_dir),
         "## What was left as it is",
         _left(plan),
         "Not a medical device. A bundle's JSON is code: run only what you trust.",
@@ -111,11 +114,25 @@ def _measured(plan: BundlePlan) -> str:
     return "\n".join(lines)
 
 
-def _chosen(plan: BundlePlan) -> str:
+def _chosen(choices: Mapping[str, Choice]) -> str:
     return "\n".join(
         f"- `{name}` {json.dumps(choice.value)}: {choice.reason}"
-        for name, choice in plan.choices.items()
+        for name, choice in choices.items()
     )
+
+
+def _in_slices(plan: BundlePlan, bundle_dir: Path) -> list[str]:
+    if not plan.slices:
+        return []
+    files = f"'{bundle_dir}/train.json','{bundle_dir}/{SLICES}'"
+    return [
+        "## In slices",
+        f"`{SLICES}` on top trains networks of two axes on the axial slices of the same volumes, "
+        "and puts their results back into volumes:",
+        f'```\npython -m monai.bundle run training --config_file "[{files}]"\n```',
+        _chosen(plan.slices),
+        "With `swin_unetr_teacher.json` behind it the teacher is a transformer.",
+    ]
 
 
 def _left(plan: BundlePlan) -> str:

@@ -27,6 +27,7 @@ _JSON_FILES = (
     "mean_teacher.json",
     "labels_only.json",
     "student_2.json",
+    "slices.json",
     "swin_unetr_teacher.json",
     "metadata.json",
     "inference.json",
@@ -135,8 +136,8 @@ class BundleTemplate:
     """The files of a bundle.
 
     Args:
-        configs: file name relative to the bundle's folder to its JSON; data-set overlays are left
-            out, those of members are there.
+        configs: file name relative to the bundle's folder to its JSON; overlays of a data set are
+            left out, those of members and of methods are there.
         logging_conf: the content of ``logging.conf``.
     """
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["RunInference", "open_run"]
 
 _FILE = "inference.json"
+_SLICE_INFERERS = ("SliceInferer", "monai.inferers.SliceInferer")
 _NEEDED = (
     *("image", "pred", "num_channels", "num_classes", "patch_size", "model_file", "network_def"),
     *("preprocessing", "inferer", "postprocessing"),
@@ -82,8 +83,22 @@ class RunInference:
 
     @property
     def spatial_dims(self) -> int:
-        """2 for a run on pictures, 3 for one on volumes."""
+        """Axes that the network sees: 2 or 3."""
         return int(self.config.get("spatial_dims", len(self.patch_size)))
+
+    @property
+    def slice_axis(self) -> int | None:
+        """The axis of a volume along which it is segmented slice by slice; ``None`` if it is not.
+
+        It counts from the first spatial axis of the image as the network's transforms leave it.
+        """
+        windows = self.config.get("windows", self.config["inferer"])
+        return int(windows["spatial_dim"]) if windows["_target_"] in _SLICE_INFERERS else None
+
+    @property
+    def image_dims(self) -> int:
+        """2 for a run on pictures, 3 for one on volumes, be it slice by slice."""
+        return self.spatial_dims + (self.slice_axis is not None)
 
     @property
     def class_names(self) -> list[str]:

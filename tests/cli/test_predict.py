@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 
+import nibabel
 import pytest
 
 from medkd.cli import predict
@@ -34,6 +35,16 @@ def test_every_backend_writes_the_same(small_run, tmp_path, backend):
         assert main([*arguments, "--output", str(tmp_path / name), "--backend", name]) == 0
     name = "scan_0_segmentation.nii.gz"
     assert (tmp_path / "torch" / name).read_bytes() == (tmp_path / backend / name).read_bytes()
+
+
+def test_a_network_of_slices_takes_a_volume(small_run, tmp_path):
+    run = small_run("slices")
+    scan = tmp_path / "data" / "images" / "scan_0.nii.gz"
+    output = tmp_path / "maps"
+    arguments = ["predict", str(run), "--input", str(scan), "--output", str(output)]
+    assert main([*arguments, "--device", "cpu"]) == 0
+    (path,) = output.glob("*.nii.gz")
+    assert nibabel.load(path).shape == nibabel.load(scan).shape
 
 
 def test_offers_every_backend():

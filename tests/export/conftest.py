@@ -29,6 +29,38 @@ VOLUMES = {
     "patch_size": [12, 8, 8],
     "normalization": [{"_target_": "NormalizeIntensityd", "keys": "@image"}],
 }
+SLICES = {
+    "spatial_dims": 2,
+    "patch_size": [16, 24],
+    "num_classes": 3,
+    "network_def::filters": [4, 5, 6],
+    "rotate_range": [0.2],
+    "normalization": VOLUMES["normalization"],
+    "windows": {
+        "_target_": "SliceInferer",
+        "spatial_dim": 2,
+        "roi_size": "@patch_size",
+        "sw_batch_size": 4,
+        "overlap": 0.0,
+        "progress": True,
+    },
+    "geometry": [
+        {
+            "_target_": "Orientationd",
+            "keys": ["@image", "@label"],
+            "axcodes": "RAS",
+            "allow_missing_keys": True,
+            "labels": None,
+        },
+        {
+            "_target_": "Resized",
+            "keys": ["@image", "@label"],
+            "spatial_size": "$[*@patch_size, -1]",
+            "mode": ["trilinear", "nearest"],
+            "allow_missing_keys": True,
+        },
+    ],
+}
 PICTURES = {"patch_size": [32, 32], "network_def::features": [4] * 6}
 
 
@@ -83,6 +115,8 @@ def _balance(network, preprocessing, data_dir):
     """Let every class be the most likely one somewhere, which chance alone may not."""
     path = next(path for path in sorted(data_dir.rglob("secret_0.*")) if "label" not in str(path))
     image = preprocessing({"image": str(path)})["image"].as_tensor()[None]
+    if image.dim() > max(weight.dim() for weight in network.parameters()):
+        image = image[..., image.shape[-1] // 2]  # a network of slices
     padded = torch.nn.functional.pad(image, [n for s in image.shape[:1:-1] for n in (0, -s % 16)])
     with torch.no_grad():
         logits = network(padded)
@@ -122,10 +156,8 @@ def _manifest(folder, content, *, image, label):
     return path
 
 
-@pytest.fixture(scope="session")
-def volume_run(tmp_path_factory):
-    """A run on volumes, with its data set in ``imagesTr`` and ``labelsTr`` beside it."""
-    root = tmp_path_factory.mktemp("volumes")
+def _write_volumes(root):
+    """A data set in ``imagesTr`` and ``labelsTr``; its manifest."""
     for number in range(3):
         write_scan(root / "imagesTr" / f"secret_{number}.nii.gz", number)
         write_label(root / "labelsTr" / f"secret_{number}.nii.gz", number)
@@ -139,10 +171,24 @@ def volume_run(tmp_path_factory):
         "labels": {"background": 0, "shell": 1, "core": 2},
         "label_values": {"0": 0, "1": 1, "2": 2},
     }
-    manifest = _manifest(
+    return _manifest(
         root, content, image="imagesTr/secret_{}.nii.gz", label="labelsTr/secret_{}.nii.gz"
     )
-    _write_run(root / "run", "kd_uniform", VOLUMES, manifest, root)
+
+
+@pytest.fixture(scope="session")
+def volume_run(tmp_path_factory):
+    """A run on volumes, with its data set in ``imagesTr`` and ``labelsTr`` beside it."""
+    root = tmp_path_factory.mktemp("volumes")
+    _write_run(root / "run", "kd_uniform", VOLUMES, _write_volumes(root), root)
+    return root / "run"
+
+
+@pytest.fixture(scope="session")
+def slice_run(tmp_path_factory):
+    """A run on the slices of volumes."""
+    root = tmp_path_factory.mktemp("slices")
+    _write_run(root / "run", "mtms_kd", SLICES, _write_volumes(root), root)
     return root / "run"
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from monai.bundle import run
 
+from medkd.export import export_bundle
 from medkd.export.export_proof import _WITHOUT_MEDKD
 
 pytestmark = pytest.mark.usefixtures("restore_logging")
@@ -60,6 +61,25 @@ def test_replaces_the_weights_as_monai_label_runs_it(bundle, volume_run, validat
     assert before.keys() == after.keys()
     assert any(not torch.equal(before[key], after[key]) for key in before)
     assert [path.name for path in (bundle / "models").iterdir()] == ["model.pt"]
+
+
+def test_a_student_of_slices_learns_from_volumes(slice_run, tmp_path, monkeypatch):
+    bundle = tmp_path / "bundle"
+    export_bundle(slice_run, bundle)
+    monkeypatch.chdir(bundle)
+    monkeypatch.syspath_prepend(str(bundle))
+    before = _weights(bundle)
+    run(
+        run_id="run",
+        config_file=str(bundle / "configs" / "train.json"),
+        **{
+            **FAST,
+            "train#dataset#data": _cases(slice_run, 2),
+            "validate#dataset#data": _cases(slice_run, 1),
+        },
+    )
+    after = _weights(bundle)
+    assert any(not torch.equal(before[key], after[key]) for key in before)
 
 
 def test_starts_from_the_student(bundle, volume_run):

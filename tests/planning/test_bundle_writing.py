@@ -94,6 +94,32 @@ def test_a_small_student_keeps_its_width_and_its_teacher_has_the_planned_one(wri
     assert "trains the teacher of two tasks" in (path / "README.md").read_text()
 
 
+@pytest.mark.parametrize("teacher", ["unet", "swin_unetr"])
+def test_slices_of_the_same_volumes_are_planned_beside_them(write, teacher):
+    path = write(method="mtms_kd")
+    parser = ConfigParser(read(path / "train.json"))
+    overlays = {"unet": [], "swin_unetr": ["swin_unetr_teacher.json"]}[teacher]
+    for overlay in ("slices.json", *overlays):
+        parser.update(read(path / overlay))
+    assert parser["output_dir"] == "runs/bundle_slices"
+    shape = (1, 1, *parser["patch_size"])
+    assert len(shape) == 4
+    for who, name in (("network_def", "features"), ("member_def", "teacher_features")):
+        features = parser.get_parsed_content(name)
+        assert len(feature_channels(parser.get_parsed_content(who), features, shape)) == 3
+    readme = (path / "README.md").read_text()
+    assert f"--config_file \"['{path}/train.json','{path}/slices.json']\"" in readme
+    slices = read(path / "slices.json")
+    for name in ("patch_size", "strides", "channels", "batch_size"):
+        assert f"- `{name}` {json.dumps(slices[name])}: " in readme.split("## In slices")[1]
+
+
+def test_a_template_without_slices_has_no_word_of_them(write):
+    path = write(method="end_kl")
+    assert not (path / "slices.json").exists()
+    assert "## In slices" not in (path / "README.md").read_text()
+
+
 def test_keeps_the_order_of_the_template(write):
     path = write()
     assert list(read(path / "train.json")) == list(find_template("kd_uniform").train)

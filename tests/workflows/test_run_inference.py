@@ -23,6 +23,14 @@ def test_opens_a_run_wherever_it_lies(small_run, tmp_path, monkeypatch, spatial_
     assert (str(run.output_dir), run.device.type, run.amp) == ("maps", "cpu", False)
 
 
+@pytest.mark.parametrize(
+    ("kind", "seen"), [(2, (2, None, 2)), (3, (3, None, 3)), ("slices", (2, 2, 3))]
+)
+def test_says_what_it_sees_and_what_it_segments(small_run, kind, seen):
+    run = open_run(small_run(kind), device="cpu")
+    assert (run.spatial_dims, run.slice_axis, run.image_dims) == seen
+
+
 def test_predictions_go_to_the_run_by_default(small_run):
     folder = small_run(3)
     assert open_run(folder, device="cpu").output_dir == folder / "predictions"

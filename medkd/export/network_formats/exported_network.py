@@ -53,14 +53,17 @@ def open_to_export(
     if path.exists():
         raise FileExistsError(f"Expected a new file for the export, but {path} exists.")
     run = open_run(run_dir, device="cpu")
-    scan = _first_image(run, image)
-    windows = cut_check_windows(prepare_image(run, scan), run.patch_size, run.network)
+    prepared = prepare_image(run, _first_image(run, image))
+    if run.slice_axis is not None:
+        axis = 1 + run.slice_axis
+        prepared = prepared.select(axis, prepared.shape[axis] // 2)
+    windows = cut_check_windows(prepared, run.patch_size, run.network)
     return run, windows
 
 
 def _first_image(run: RunInference, image: str | Path | None) -> PredictionInput:
     if image is not None:
-        return find_inputs(image, spatial_dims=run.spatial_dims, num_channels=run.num_channels)[0]
+        return find_inputs(image, spatial_dims=run.image_dims, num_channels=run.num_channels)[0]
     found: dict[str, Any] | None = find_image(run.folder)
     if found is None:
         raise FileNotFoundError(

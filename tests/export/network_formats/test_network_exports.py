@@ -48,13 +48,13 @@ def load(path):
     return OnnxNetwork(path), json.loads(entry.value)
 
 
-@pytest.mark.parametrize("spatial_dims", [2, 3])
-def test_file_is_the_student(small_run, tmp_path, export, spatial_dims):
-    run_dir = small_run(spatial_dims)
+@pytest.mark.parametrize("kind", [2, 3, "slices"])
+def test_file_is_the_student(small_run, tmp_path, export, kind):
+    run_dir = small_run(kind)
     function, name = export
     exported = function(run_dir, tmp_path / "new" / "folder")
     assert exported.path == tmp_path / "new" / "folder" / name
-    assert exported.num_windows == 2 + spatial_dims
+    assert exported.num_windows == {2: 4, 3: 5, "slices": 4}[kind]
     assert exported.max_difference <= OUTPUT_TOLERANCE
     network, description = load(exported.path)
     run = open_run(run_dir, device="cpu")

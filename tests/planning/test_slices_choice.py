@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from medkd.planning.slices_choice import choose_slices
+
+
+def choose(shapes, *, budget=1.0, base=16):
+    """A slice takes as much as the batch has pixels."""
+    memory = lambda patch, _strides, size: patch[0] * patch[1] * size  # noqa: E731
+    return choose_slices(shapes, memory, budget=budget, base=base)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "patch_size", "strides"),
+    [
+        ([(512, 512, 90), (512, 512, 40)], [256, 256], [2] * 5),
+        ([(512, 400, 90)], [256, 192], [2] * 5),  # the shape stays
+        ([(97, 110, 6)], [96, 96], [2] * 4),
+        ([(35, 50, 35)], [32, 64], [2, 2, 2, [1, 2]]),
+        ([(20, 20, 8)], [64, 32], [2, 2, 2, [2, 1]]),  # the least that a SwinUNETR takes
+        ([(96, 96, 8), (64, 64, 8), (224, 224, 9)], [96, 96], [2] * 4),  # the median
+    ],
+)
+def test_slices_are_of_a_size_that_every_teacher_takes(shapes, patch_size, strides):
+    found = choose(shapes, budget=1e9)
+    assert found["patch_size"].value == patch_size
+    assert found["strides"].value == strides
+    assert found["channels"].value == [min(16 * 2**level, 320) for level in range(len(strides) + 1)]
+
+
+@pytest.mark.parametrize(("room", "batch_size"), [(100, 8), (8, 8), (7.9, 4), (2, 2), (0.1, 1)])
+def test_as_many_slices_as_fit(room, batch_size):
+    found = choose([(96, 96, 8)], budget=room * 96 * 96)["batch_size"]
+    assert found.value == batch_size
+    assert f"about {96 * 96 * batch_size / 2**30:.2f} GiB" in found.reason
