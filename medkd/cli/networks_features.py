@@ -16,7 +16,7 @@ __all__ = ["VERB"]
 
 _EXAMPLE = (
     "example: medkd networks features bundles/mtms_kd --overlay swin_unetr_teacher.json "
-    "--network member_def"
+    "--network member_def --patch_size 64 32 32"
 )
 
 
@@ -27,10 +27,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overlay", metavar="FILE", action="append", default=[], help=text)
     text = "id of the network (default: network_def, the student's; a teacher's is member_def)"
     parser.add_argument("--network", metavar="ID", default="network_def", help=text)
-    text = (
-        "how many listed modules a path may lead through, its own included (default: 1, those that "
-        "are in no other; 0 for all)"
-    )
+    text = "levels of nesting (default: 1, modules that lie in no other; 0 for all)"
     parser.add_argument("--depth", metavar="N", type=int, default=1, help=text)
     text = "another patch than the bundle's, such as one that a transformer takes: 64 32 32"
     parser.add_argument("--patch_size", metavar="N", type=int, nargs="+", help=text)
@@ -53,7 +50,9 @@ def _run(arguments: argparse.Namespace) -> int:
         if name not in parser:
             raise ValueError(f"Expected {file} to have `{name}`, but it does not.")
     network: Any = parser.get_parsed_content(arguments.network)
-    size = arguments.patch_size or parser.get_parsed_content("patch_size")
+    size = parser.get_parsed_content("patch_size")
+    if arguments.patch_size:
+        size = _checked(arguments.patch_size, num_axes=len(size))
     image = torch.zeros(1, parser.get_parsed_content("num_channels"), *size)
     shapes = feature_shapes(network, image)
     depths = {path: _depth(path, shapes) for path in shapes}
@@ -66,6 +65,15 @@ def _run(arguments: argparse.Namespace) -> int:
     if len(rows) < len(shapes):
         write(f"modules within these: --depth {arguments.depth + 1}")
     return 0
+
+
+def _checked(size: list[int], *, num_axes: int) -> list[int]:
+    if len(size) != num_axes or min(size) < 1:
+        raise ValueError(
+            f"Expected --patch_size to be {num_axes} numbers above zero, as the bundle's has, but "
+            f"got {' '.join(map(str, size))}."
+        )
+    return size
 
 
 def _depth(path: str, listed: Mapping[str, object]) -> int:

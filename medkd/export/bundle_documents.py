@@ -153,15 +153,17 @@ def _preprocessing(run: TrainedRun) -> str:
     windows = " x ".join(str(size) for size in run.inference["patch_size"])
     if run.opened.image_dims == 2:
         return f"See `preprocessing` in `configs/inference.json`. Windows of {windows} pixels."
-    if run.opened.slice_axis is not None:
-        return (
-            "See `geometry` and `normalization` in `configs/inference.json`. Volumes are segmented "
-            f"slice by slice, in windows of {windows} pixels."
-        )
-    spacing = " x ".join(f"{size:g}" for size in run.inference["spacing"])
+    spacing = " x ".join(f"{size:g}" for size in run.inference.get("spacing", ()))
+    said = {
+        "Orientationd": "turned to right, anterior, superior",
+        "Spacingd": f"resampled to {spacing} mm",
+        "Resized": f"resized to {windows} pixels a slice",
+    }
+    steps = [words for name, words in said.items() if run.opened.prepares_by(name)]
+    how = "" if run.opened.slice_axis is None else ", and segmented slice by slice"
     return (
-        f"Turned to right, anterior, superior, resampled to {spacing} mm, normalized as "
-        f"`configs/inference.json` says. Windows of {windows} voxels."
+        f"Volumes are {', '.join([*steps, 'normalized'])} as `configs/inference.json` says{how}. "
+        f"Windows of {windows} voxels."
     )
 
 

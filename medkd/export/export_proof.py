@@ -190,9 +190,7 @@ def _cause(written: str) -> str:
 def _compare(expected: Path, found: Path, *, run: TrainedRun, case: str) -> Proof:
     label, affine = _read(expected)
     other, other_affine = _read(found)
-    if (
-        run.opened.image_dims == 2
-    ):  # the run writes its last class as white, the bundle class indices
+    if run.opened.image_dims == 2:  # the run writes its last class as white, the bundle an index
         label = np.rint(label / 255 * (run.manifest.num_classes - 1))
     if label.shape != other.shape or not np.allclose(affine, other_affine, atol=_SAME_PLACE):
         raise ValueError(

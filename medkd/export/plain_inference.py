@@ -25,6 +25,8 @@ _REPLACED = (
     *("dataloader", "postprocessing", "handlers", "evaluator", "initialize", "run"),
     *("reading", "geometry", "normalization", "preprocessing"),
 )
+_LABEL = "@label"
+_OF_EACH_KEY = ("keys", "mode", "padding_mode", "align_corners", "dtype")
 _PARTS = ("reading", "geometry", "normalization")
 # The softmax is taken in every window, and windows are blended as probabilities: so are the run's.
 _BLENDED_PROBS = (
@@ -120,13 +122,27 @@ def image_transforms(run: TrainedRun, scripts: BundleScripts) -> dict[str, Any]:
     source = run.inference
     parts = {name: source[name] for name in _PARTS if name in source}
     plain = {
-        name: plain_transforms(transforms, script_of=scripts.add)
+        name: [_of_image(one) for one in plain_transforms(transforms, script_of=scripts.add)]
         for name, transforms in parts.items()
     }
     composed = source["preprocessing"]["transforms"]
     if not isinstance(composed, str):  # not an expression of the parts
         composed = plain_transforms(composed, script_of=scripts.add)
     return plain | {"preprocessing": {"_target_": "Compose", "transforms": composed}}
+
+
+def _of_image(transform: dict[str, Any]) -> dict[str, Any]:
+    """A run's transform may name the label beside the image, which is not there in inference."""
+    keys = transform.get("keys")
+    if not isinstance(keys, list) or _LABEL not in keys:
+        return transform
+    kept = [position for position, key in enumerate(keys) if key != _LABEL]
+    each = {
+        name: [value[position] for position in kept]
+        for name, value in transform.items()
+        if name in _OF_EACH_KEY and isinstance(value, list) and len(value) == len(keys)
+    }
+    return transform | each
 
 
 def _inferer(run: TrainedRun) -> dict[str, Any]:

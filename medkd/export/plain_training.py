@@ -22,7 +22,8 @@ _LEARNING_RATE = 0.001  # where a run has none
 _ROTATION = 0.2
 _FOLDERS = {2: "images", 3: "imagesTr"}, {2: "labels", 3: "labelsTr"}
 _PATTERN = {2: "*.*", 3: "*.nii*"}
-_MODES = {"Orientationd": "", "Spacingd": "bilinear", "Resized": "area"}  # MONAI's own
+# What moves voxels, and so the label's, too, to MONAI's interpolation where a run states none.
+_MODES = {"Orientationd": None, "Spacingd": "bilinear", "Resized": "area"}
 _OF_VIEWER = ("CopyItemsd", "DeleteItemsd")  # MONAI Label's `image_path` is there in inference only
 
 
@@ -81,13 +82,13 @@ def _with_ids(config: dict[str, Any], ids: dict[str, Any], *, before: str) -> di
 
 def _in_slices(augmentation: list[dict[str, Any]], axis: int) -> list[dict[str, Any]]:
     """Patches are one voxel thick, and lose that axis."""
+    size = f"$[*@patch_size[:{axis}], 1, *@patch_size[{axis}:]]"
     changed = []
     for transform in augmentation:
-        changed.append(
-            transform | {"spatial_size": f"$[*@patch_size[:{axis}], 1, *@patch_size[{axis}:]]"}
-            if "spatial_size" in transform
-            else transform
-        )
+        if "spatial_size" in transform:
+            changed.append(transform | {"spatial_size": size})
+        else:
+            changed.append(transform)
         if transform["_target_"] == "RandCropByLabelClassesd":
             changed.append({"_target_": "SqueezeDimd", "keys": _BOTH, "dim": axis + 1})
     return changed
@@ -121,10 +122,13 @@ def _with_label(transforms: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if target in _OF_VIEWER:
             continue
         one = copy.deepcopy(transform)
-        if target in _MODES and one["keys"] == "@image":  # a run's own file may name the label, too
-            one["keys"] = _BOTH
-            if _MODES[target]:
-                one["mode"] = [one.get("mode", _MODES[target]), "nearest"]
+        if target in _MODES:
+            keys = [one["keys"]] if isinstance(one["keys"], str) else list(one["keys"])
+            mode = one.get("mode", _MODES[target])
+            modes = list(mode) if isinstance(mode, list) else [mode] * len(keys)
+            one["keys"] = [*keys, _LABEL]
+            if mode is not None:
+                one["mode"] = [*modes, "nearest"]
         both.append(one)
         if target == "LoadImaged" and transform["keys"] == "@image":
             both.append(_reading_label(transform))

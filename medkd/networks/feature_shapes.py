@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
+import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from medkd.networks.feature_taps import check_paths
 
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["feature_channels", "feature_shapes"]
 
-Shape = tuple[int, ...]
+_Shapes = dict[str, tuple[int, ...]]
 
 
-def feature_shapes(network: nn.Module, image: Tensor) -> dict[str, Shape]:
+def feature_shapes(network: nn.Module, image: Tensor) -> dict[str, tuple[int, ...]]:
     """Every module whose output can be tapped, with the output's shape.
 
-    The network runs on the device ``meta``, which follows shapes and computes nothing; one that
-    cannot is run for real. Transformers hand on channels last and lists of tokens: what has another
-    number of axes than the image, or a second axis that grows with the image, is no feature map.
+    A copy of the network without values runs, on the device ``meta``, which follows shapes and
+    computes nothing; a network that cannot be run so is run itself. Transformers hand on channels
+    last and lists of tokens: what has another number of axes than the image, or a second axis that
+    grows with the image, is no feature map.
 
     Args:
-        network: any network; it is left in the mode and with the statistics that it has.
+        network: any network; it is left in the mode that it has.
         image: ``(B, C_in, *spatial)``, of which the shape counts.
 
     Returns:
@@ -43,21 +44,21 @@ def feature_shapes(network: nn.Module, image: Tensor) -> dict[str, Shape]:
         {'0': (1, 4, 8, 6)}
     """
     try:
-        shapes = _shapes(network, image)
-    except (ValueError, RuntimeError) as error:  # of a patch that its strides do not divide
-        raise ValueError(
-            f"Expected `image` (in a bundle `patch_size`) to be what a {type(network).__name__} "
-            f"takes, but got shape {tuple(image.shape)}: {error}"
-        ) from error
-    batch, channels, first, *rest = image.shape
-    try:
-        larger = _shapes(network, image.new_zeros(batch, channels, 2 * first, *rest))
-    except (ValueError, RuntimeError):  # one that takes images of one size only
-        larger = shapes
+        without_values, on_meta = _without_values(network), image.to("meta")
+        shapes = larger = _shapes(without_values, on_meta)
+    except Exception:
+        shapes = larger = _shapes_of_real_run(network, image)
+    else:
+        batch, channels, first, *rest = image.shape
+        # A network may take images of one size only, and say so in whatever way it likes.
+        with contextlib.suppress(Exception):
+            larger = _shapes(without_values, on_meta.new_empty(batch, channels, 2 * first, *rest))
     return {
         path: shape
         for path, shape in shapes.items()
-        if len(shape) == image.dim() and shape[:2] == larger.get(path, shape)[:2]
+        if len(shape) == image.dim()
+        and shape[0] == image.shape[0]
+        and shape[:2] == larger.get(path, shape)[:2]
     }
 
 
@@ -67,7 +68,7 @@ def feature_channels(
     """How many channels each tapped feature has, see :func:`feature_shapes`.
 
     Args:
-        network: any network; it is left in the mode and with the statistics that it has.
+        network: any network; it is left in the mode that it has.
         features: name to the path of a module.
         image_shape: ``(B, C_in, *spatial)``.
 
@@ -90,14 +91,39 @@ def feature_channels(
     if missing:
         raise ValueError(
             f"Expected {missing[0]!r} to give one feature map a run, (B, C, *spatial), but it "
-            f"does not; there are {', '.join(shapes)}."
+            f"does not; there are {', '.join(shapes) or 'none'}."
         )
     return {name: shapes[path][1] for name, path in features.items()}
 
 
-def _shapes(network: nn.Module, image: Tensor) -> dict[str, Shape]:
+def _without_values(network: nn.Module) -> nn.Module:
+    """A copy whose weights take no memory."""
+    memo: dict[int, Any] = {
+        id(weight): nn.Parameter(weight.detach().to("meta"), requires_grad=False)
+        for weight in network.parameters()
+    }
+    memo |= {id(buffer): buffer.detach().to("meta") for buffer in network.buffers()}
+    return copy.deepcopy(network, memo).eval()
+
+
+def _shapes_of_real_run(network: nn.Module, image: Tensor) -> _Shapes:
+    was_training = {module: module.training for module in network.modules()}
+    try:
+        return _shapes(network.eval(), image)
+    except Exception as error:  # such as of a patch that its strides do not divide
+        raise ValueError(
+            f"Expected `image` (in a bundle `patch_size`) to be what a {type(network).__name__} "
+            f"takes, but got shape {tuple(image.shape)}: {error}"
+        ) from error
+    finally:
+        for module, training in was_training.items():
+            module.training = training
+
+
+@torch.no_grad()
+def _shapes(network: nn.Module, image: Tensor) -> _Shapes:
     """Path to shape of what ran once and gave one tensor of floating point."""
-    caught: dict[str, list[Shape | None]] = {}
+    caught: dict[str, list[tuple[int, ...] | None]] = {}
 
     def catcher(path: str) -> Callable[[nn.Module, Any, Any], None]:
         def catch(_module: nn.Module, _arguments: Any, output: Any) -> None:  # noqa: ANN401
@@ -111,24 +137,9 @@ def _shapes(network: nn.Module, image: Tensor) -> dict[str, Shape]:
         for path, module in network.named_modules()
         if path
     ]
-    was_training = {module: module.training for module in network.modules()}
     try:
-        _run(network.eval(), image, caught)
+        network(image)
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in was_training.items():
-            module.training = training
     return {path: shapes[0] for path, shapes in caught.items() if len(shapes) == 1 and shapes[0]}
-
-
-@torch.no_grad()
-def _run(network: nn.Module, image: Tensor, caught: dict[str, list[Shape | None]]) -> None:
-    weights = itertools.chain(network.named_parameters(), network.named_buffers())
-    try:
-        without_values = {name: weight.to("meta") for name, weight in weights}
-        # Tied, a module of two paths would not get its weights back (torch 2.13).
-        functional_call(network, without_values, (image.to("meta"),), tie_weights=False)
-    except Exception:
-        caught.clear()
-        network(image)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,10 @@ _FEATURE_AXES = (3, 5)  # of (B, C, *spatial) with one to three spatial axes
 
 class _AllCaught(Exception):
     """Every tapped module has run: no error, but the end of a run that has served its purpose."""
+
+    def __init__(self, catch: _Catch) -> None:
+        super().__init__()
+        self.catch = catch  # taps may lie within taps
 
 
 @dataclass
@@ -37,7 +40,7 @@ class _Catch:
         copied = output.clone() if isinstance(output, Tensor) else output
         self.outputs[name] = None if name in self.outputs else copied
         if self.stops_when_full and len(self.outputs) == self.num_wanted:
-            raise _AllCaught
+            raise _AllCaught(self)
 
     def close(self) -> None:
         self.is_open = self.stops_when_full = False
@@ -61,7 +64,8 @@ class FeatureTaps(nn.Module):
     The network is not edited. A forward hook sits on each tapped module until :meth:`remove`; what
     it catches is handed out with the output and not kept, so no graph outlives its step. The
     features are outputs of :meth:`forward`, so ``DistributedDataParallel`` and ``torch.compile`` of
-    this module see them. A copy, or one that was saved and loaded, catches for itself.
+    this module see them. A copy, or one that was saved and loaded, catches for itself. One run at a
+    time: threads that share the network, as ``DataParallel`` has them, would mix theirs.
 
     Args:
         network: any network; it is shared, not copied, so training this trains that.
@@ -76,6 +80,7 @@ class FeatureTaps(nn.Module):
     Raises:
         ValueError: if a path does not exist, with those that do; when called, if a module's output
             is no feature map, or the module ran twice or not at all.
+        RuntimeError: when called after :meth:`remove`.
 
     Example:
         >>> import torch
@@ -99,7 +104,7 @@ class FeatureTaps(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Any, dict[str, Tensor]]:
         """The network's output and the features by name."""
-        self._catch.is_open = True
+        self._open()
         try:
             output = self.network(image)
             return output, {name: self._taken(name) for name in self.features}
@@ -121,10 +126,10 @@ class FeatureTaps(nn.Module):
         Raises:
             ValueError: if a module did not run, or its output is no feature map.
         """
-        self._catch.is_open = self._catch.stops_when_full = True
+        self._open()
+        self._catch.stops_when_full = True
         try:
-            with contextlib.suppress(_AllCaught):
-                self.network(image)
+            self._run_until_caught(image)
             return {name: self._taken(name) for name in self.features}
         finally:
             self._catch.close()
@@ -138,6 +143,18 @@ class FeatureTaps(nn.Module):
     def extra_repr(self) -> str:
         """What is tapped, for printing."""
         return f"features={self.features}"
+
+    def _open(self) -> None:
+        if len(self._handles) < len(self.features):
+            raise RuntimeError("Expected taps that are on their network, but they were removed.")
+        self._catch.is_open = True
+
+    def _run_until_caught(self, image: Tensor) -> None:
+        try:
+            self.network(image)
+        except _AllCaught as stop:
+            if stop.catch is not self._catch:
+                raise
 
     def _taken(self, name: str) -> Tensor:
         where = f"`{self.features[name]}`, tapped as {name!r},"

@@ -131,7 +131,8 @@ def _in_slices(plan: BundlePlan, bundle_dir: Path) -> list[str]:
         "and puts their results back into volumes:",
         f'```\npython -m monai.bundle run training --config_file "[{files}]"\n```',
         _chosen(plan.slices),
-        "With `swin_unetr_teacher.json` behind it the teacher is a transformer.",
+        "With `swin_unetr_teacher.json` behind it the teacher is a transformer, which takes more "
+        "memory; give it an `--output_dir` of its own.",
     ]
 
 

@@ -41,28 +41,39 @@ def choose_slices(
     Returns:
         ``patch_size``, ``strides``, ``channels`` and ``batch_size``.
 
+    Raises:
+        ValueError: if the smallest slice does not fit; it says how much is needed.
+
     Example:
         >>> choices = choose_slices([(512, 400, 90)], lambda *_: 0, budget=1, base=32)
         >>> choices["patch_size"].value
         [256, 192]
     """
     median = np.median([shape[:2] for shape in shapes], axis=0)
-    scale = min(1.0, _LONGEST / median.max())
-    size = [max(_STEP, _STEP * round(scale * along / _STEP)) for along in median]
-    size[int(median.argmax())] = max(_SHORTEST, size[int(median.argmax())])
-    patch = tuple(size)
-    strides = choose_strides(patch, (1.0, 1.0))
-    batch_size = _BATCH
-    while batch_size > 1 and memory(patch, strides, batch_size) > budget:
-        batch_size //= 2
-    needed = memory(patch, strides, batch_size) / 2**30
+    longest = _STEP * round(min(max(median.max(), _SHORTEST), _LONGEST) / _STEP)
+    while True:
+        patch = tuple(max(_STEP, _STEP * round(longest * n / median.max() / _STEP)) for n in median)
+        strides = choose_strides(patch, (1.0, 1.0))
+        batch_size = _BATCH
+        while batch_size > 1 and memory(patch, strides, batch_size) > budget:
+            batch_size //= 2
+        needed = memory(patch, strides, batch_size)
+        if needed <= budget or longest == _SHORTEST:
+            break
+        longest -= _STEP
+    if needed > budget:
+        raise ValueError(
+            f"Expected `memory` to be enough for the smallest slice, {patch}, which takes "
+            f"{needed / 2**30:.2f} GiB, but got {budget / 2**30:.2f} GiB."
+        )
     along = " x ".join(f"{voxels:g}" for voxels in median)
     shrunk = " x ".join(map(str, downsampling(strides)))
     return {
         "patch_size": Choice(
-            size,
+            list(patch),
             f"Every axial slice, {along} voxels in the middle, is resized to this: multiples of "
-            f"{_STEP}, which a SwinUNETR needs, and at most {_LONGEST}.",
+            f"{_STEP} and {_SHORTEST} along one side, which a SwinUNETR needs; {_LONGEST} at most, "
+            "less where memory wants it.",
         ),
         "strides": Choice(
             [stride[0] if len(set(stride)) == 1 else list(stride) for stride in strides],
@@ -74,6 +85,7 @@ def choose_slices(
         ),
         "batch_size": Choice(
             batch_size,
-            f"Slices a step: {_BATCH}, or as many as fit; this takes about {needed:.2f} GiB.",
+            f"Slices a step: {_BATCH}, or as many as fit; a step takes about "
+            f"{needed / 2**30:.2f} GiB.",
         ),
     }

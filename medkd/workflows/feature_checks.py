@@ -34,7 +34,8 @@ def check_features(
     """Look features up in the networks of the running configuration, before hours of training.
 
     The student is made of ``network_def``, and members that are not trained yet of ``member_def``,
-    with their overlays on top. None of them is what will be trained, so no seed is used up.
+    with their overlays on top. They are made apart from those that will be trained, whose weights
+    depend on a seed that is set later.
 
     Args:
         features: of the student, name to the path of a module.
@@ -59,6 +60,8 @@ def check_features(
     if count_members(members_dir) >= num_members:
         members = load_members(members_dir, num_members)
     elif member_overlays:
+        if num_members > len(member_overlays):
+            return  # `train_members` refuses that in its own words, before it trains
         files = [Path(bundle_root) / file for file in member_overlays[:num_members]]
         members = _networks("member_def", [ConfigParser.load_config_file(file) for file in files])
     else:

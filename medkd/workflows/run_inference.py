@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from monai.bundle.config_parser import ConfigParser
+from monai.inferers.inferer import SliceInferer
 
 from medkd.networks import load_weights
 from medkd.workflows.run_data import run_class_names
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["RunInference", "open_run"]
 
 _FILE = "inference.json"
-_SLICE_INFERERS = ("SliceInferer", "monai.inferers.SliceInferer")
 _NEEDED = (
     *("image", "pred", "num_channels", "num_classes", "patch_size", "model_file", "network_def"),
     *("preprocessing", "inferer", "postprocessing"),
@@ -92,13 +92,17 @@ class RunInference:
 
         It counts from the first spatial axis of the image as the network's transforms leave it.
         """
-        windows = self.config.get("windows", self.config["inferer"])
-        return int(windows["spatial_dim"]) if windows["_target_"] in _SLICE_INFERERS else None
+        windows = getattr(self.inferer, "windows", self.inferer)
+        return windows.spatial_dim if isinstance(windows, SliceInferer) else None
 
     @property
     def image_dims(self) -> int:
         """2 for a run on pictures, 3 for one on volumes, be it slice by slice."""
         return self.spatial_dims + (self.slice_axis is not None)
+
+    def prepares_by(self, name: str) -> bool:
+        """Whether a transform of this class, such as ``Spacingd``, is on the way to the network."""
+        return any(type(transform).__name__ == name for transform in self.preparing)
 
     @property
     def class_names(self) -> list[str]:

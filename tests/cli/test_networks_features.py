@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from medkd.cli import networks_features
 from medkd.cli.main import main
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
@@ -33,6 +34,14 @@ def test_lists_paths_with_shapes(bundle, row, capsys):
     paths = {path for path, *_ in rows}
     assert not any(path.rpartition(".")[0] in paths for path in paths)
     assert hint == "modules within these: --depth 2"
+
+
+def test_the_example_runs(capsys, monkeypatch):
+    monkeypatch.chdir(BUNDLES.parent)
+    words = networks_features.VERB.example.split()
+    assert words[:2] == ["example:", "medkd"]
+    assert main(words[2:]) == 0
+    assert "encoder10" in capsys.readouterr().out
 
 
 def test_overlays_and_another_patch(capsys, tmp_path):
@@ -65,6 +74,8 @@ def test_rejects(tmp_path, capsys):
         (["--network", "teacher_def"], "to have `teacher_def`, but it does not"),
         (["--overlay", "nowhere.json"], "Expected --overlay to be a file, but there is neither"),
         (["--depth", "-1"], "Expected --depth to be zero or more, but got -1."),
+        (["--patch_size", "4"], "Expected --patch_size to be 2 numbers above zero, as the bundle"),
+        (["--patch_size", "-4", "4"], "Expected --patch_size to be 2 numbers above zero"),
         (["--patch_size", "4", "4"], "to be what a BasicUNet takes, but got shape (1, 3, 4, 4)"),
     ):
         assert main(["networks", "features", bundle, *arguments]) == 1

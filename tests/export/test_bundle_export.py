@@ -79,7 +79,9 @@ def test_segments_a_volume_slice_by_slice_as_its_run_does(slice_run, tmp_path, c
     assert proof.num_voxels == (27 * 21 * 15 if "split" in case else 25 * 37 * 9)
     assert proof.classes > 1
     readme = (tmp_path / "bundle" / "docs" / "README.md").read_text()
-    assert "segmented slice by slice, in windows of 16 x 24 pixels" in readme
+    assert "resized to 16 x 24 pixels a slice, normalized" in readme
+    assert "and segmented slice by slice. Windows of 16 x 24 voxels." in readme
+    assert " mm, normalized" not in readme
     assert "One 2-D DynUNet" in readme
     assert "`DATA/imagesTr`" in readme
 

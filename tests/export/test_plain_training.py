@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 
 import pytest
 import torch
-from monai.bundle import run
+from monai.bundle import ConfigParser, run
 
 from medkd.export import export_bundle
 from medkd.export.export_proof import _WITHOUT_MEDKD
@@ -61,6 +62,37 @@ def test_replaces_the_weights_as_monai_label_runs_it(bundle, volume_run, validat
     assert before.keys() == after.keys()
     assert any(not torch.equal(before[key], after[key]) for key in before)
     assert [path.name for path in (bundle / "models").iterdir()] == ["model.pt"]
+
+
+@pytest.mark.parametrize("keys", ["@image", ["@image"], ["@image", "@label"]], ids=str)
+@pytest.mark.parametrize("kind", ["volume_run", "slice_run"])
+def test_labels_move_with_their_images(request, tmp_path, monkeypatch, kind, keys):
+    """However the run's own file names what it moves."""
+    source = request.getfixturevalue(kind)
+    folder = shutil.copytree(source, tmp_path / "run")
+    config = json.loads((folder / "inference.json").read_text())
+    config.setdefault("label", "label")
+    for transform in [*config["reading"], *config.get("geometry", [])]:
+        if transform["_target_"] in {"Orientationd", "Spacingd", "Resized"}:
+            transform["keys"] = keys
+            if "mode" in transform:
+                first = transform["mode"][0] if isinstance(transform["mode"], list) else "bilinear"
+                transform["mode"] = [first, "nearest"] if len(keys) == 2 else first
+    (folder / "inference.json").write_text(json.dumps(config))
+    bundle = tmp_path / "bundle"
+    assert export_bundle(folder, bundle).num_different == 0
+    monkeypatch.chdir(bundle)
+    monkeypatch.syspath_prepend(str(bundle))
+    assert "@label" not in json.dumps(
+        ConfigParser.load_config_file(bundle / "configs" / "inference.json").get("geometry", [])
+    )
+    parser = ConfigParser(ConfigParser.load_config_file(bundle / "configs" / "train.json"))
+    for case in _cases(source, 2):
+        for transform in parser.get_parsed_content("steps"):
+            case = transform(case)
+        assert case["label"].shape == case["image"].shape
+        assert torch.equal(case["label"].affine, case["image"].affine)
+        assert set(case["label"].unique().tolist()) == {0.0, 1.0, 2.0}
 
 
 def test_a_student_of_slices_learns_from_volumes(slice_run, tmp_path, monkeypatch):

@@ -77,22 +77,54 @@ class TestFeatureShapes:
         with pytest.raises(ValueError, match="what a UNETR takes, but got shape"):
             feature_shapes(network, torch.zeros(1, 1, 64, 64))
 
-    def test_nothing_is_computed_unless_it_must_be(self):
-        class Watching(nn.Conv2d):
-            devices: list[str]
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_nothing_is_computed_unless_it_must_be(self, fails):
+        devices = []
 
+        class Watching(nn.Conv2d):
             def forward(self, image):
-                self.devices.append(image.device.type)
-                if self.fails_without_values and image.is_meta:
+                devices.append(image.device.type)
+                if fails and image.is_meta:
                     raise NotImplementedError
                 return super().forward(image)
 
-        for fails, devices in ((False, ["meta"] * 2), (True, ["meta", "cpu"] * 2)):
-            network = nn.Sequential(Watching(1, 3, 1))
-            network[0].fails_without_values, network[0].devices = fails, []
-            assert feature_shapes(network, torch.zeros(1, 1, 4, 4)) == {"0": (1, 3, 4, 4)}
-            assert network[0].devices == devices
-            assert network[0].weight.device.type == "cpu"
+        network = nn.Sequential(nn.Conv2d(1, 2, 1), Watching(2, 3, 1))
+        expected = {"0": (1, 2, 4, 4), "1": (1, 3, 4, 4)}
+        assert feature_shapes(network, torch.zeros(1, 1, 4, 4)) == expected
+        assert devices == (["meta", "cpu"] if fails else ["meta", "meta"])
+        assert network[0].weight.device.type == "cpu"
+
+    def test_a_network_that_remembers_what_it_saw_stays_as_it_was(self):
+        class Positions(nn.Conv2d):
+            seen = None
+
+            def forward(self, image):
+                if self.seen is None:
+                    self.seen = torch.linspace(0, 1, image.shape[-1], device=image.device)
+                return super().forward(image) + self.seen
+
+        network = Positions(1, 3, 1)
+        feature_shapes(network, torch.zeros(1, 1, 4, 4))
+        assert network.seen is None
+        network(torch.zeros(1, 1, 4, 4))
+        wrapped = nn.Sequential(network)
+        assert feature_shapes(wrapped, torch.zeros(1, 1, 4, 4)) == {"0": (1, 3, 4, 4)}
+        assert network(torch.zeros(1, 1, 4, 4)).device.type == "cpu"
+
+    def test_a_network_that_asserts_its_size(self):
+        class OneSize(nn.Conv2d):
+            def forward(self, image):
+                assert image.shape[2:] == (4, 4)
+                return super().forward(image)
+
+        network = nn.Sequential(OneSize(1, 3, 1))
+        assert feature_shapes(network, torch.zeros(1, 1, 4, 4)) == {"0": (1, 3, 4, 4)}
+        with pytest.raises(ValueError, match="what a Sequential takes, but got shape"):
+            feature_shapes(network, torch.zeros(1, 1, 8, 4))
+
+    def test_weights_that_a_module_computes_are_no_features(self):
+        network = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 3)))
+        assert feature_shapes(network, torch.zeros(2, 1, 8, 8)) == {"0": (2, 4, 6, 6)}
 
 
 class TestFeatureChannels:

@@ -57,6 +57,24 @@ class TestFeatureTaps:
         assert ran == ["upcat_4"] * 2
         assert not tapped._catch.outputs
 
+    def test_taps_within_taps(self, image):
+        """What stops the outer one is no end for the inner one."""
+
+        class Inner(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.taps = FeatureTaps(basic_unet(image).eval(), TAPS)
+
+            def forward(self, image):
+                return self.taps.features_of(image)["decoder"]
+
+        inner = Inner()
+        outer = FeatureTaps(inner, {"deep": "taps.network.down_2"})
+        found = outer.features_of(image)["deep"]
+        torch.testing.assert_close(found, outer(image)[1]["deep"])
+        assert list(outer.features_of(image)) == ["deep"]
+        assert not inner.taps._catch.outputs
+
     def test_what_is_overwritten_in_place_is_given_as_it_was(self, image):
         network = nn.Sequential(nn.Flatten(2), nn.BatchNorm1d(1), nn.ReLU(inplace=True)).eval()
         taps = FeatureTaps(network, {"norm": "1"})
@@ -152,8 +170,9 @@ class TestFeatureTaps:
         network = basic_unet(image)
         first, second = FeatureTaps(network, TAPS), FeatureTaps(network, {"a": "down_2"})
         first.remove()
-        with pytest.raises(ValueError, match=r"`down_1`, .* but it did not run"):
-            first(image)
+        for call in (first, first.features_of):
+            with pytest.raises(RuntimeError, match="taps that are on their network, but they were"):
+                call(image)
         assert list(second(image)[1]) == ["a"]
         second.remove()
         second.remove()

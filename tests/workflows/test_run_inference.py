@@ -31,6 +31,18 @@ def test_says_what_it_sees_and_what_it_segments(small_run, kind, seen):
     assert (run.spatial_dims, run.slice_axis, run.image_dims) == seen
 
 
+@pytest.mark.parametrize("target", ["monai.inferers.inferer.SliceInferer", "expression"])
+def test_slices_are_known_however_they_are_written(small_run, target):
+    path = small_run("slices") / "inference.json"
+    config = json.loads(path.read_text())
+    config["windows"] |= {"_target_": target}
+    if target == "expression":
+        config["imports"].append("$import monai")
+        config["windows"] = "$monai.inferers.SliceInferer(spatial_dim=2, roi_size=@patch_size)"
+    path.write_text(json.dumps(config))
+    assert open_run(path.parent, device="cpu").slice_axis == 2
+
+
 def test_predictions_go_to_the_run_by_default(small_run):
     folder = small_run(3)
     assert open_run(folder, device="cpu").output_dir == folder / "predictions"

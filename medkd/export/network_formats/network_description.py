@@ -18,7 +18,7 @@ DESCRIPTION_NAME = "metadata.json"
 """The name that MONAI gives to the description within a TorchScript file."""
 
 # Of the way to the network; the rest of a configuration may name folders.
-_OF_THE_IMAGE = ("spacing", "normalization")
+_OF_THE_IMAGE = ("geometry", "normalization")
 
 
 def describe_network(run: RunInference, *, max_difference: float) -> str:
@@ -44,7 +44,9 @@ def describe_network(run: RunInference, *, max_difference: float) -> str:
         "class_names": run.class_names,
         "patch_size": list(run.patch_size),
         "output": "logits; softmax over classes in each window, then blended",
+        **({"spacing": run.config["spacing"]} if run.prepares_by("Spacingd") else {}),
         **{name: run.config[name] for name in _OF_THE_IMAGE if name in run.config},
+        **({} if run.slice_axis is None else {"slice_axis": run.slice_axis}),
         "max_difference": max_difference,
         "tolerance": OUTPUT_TOLERANCE,
     }

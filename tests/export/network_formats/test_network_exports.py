@@ -63,6 +63,8 @@ def test_file_is_the_student(small_run, tmp_path, export, kind):
     assert description["weights_sha256"] == sha256_of(run_dir / "models" / "model.pt")
     assert description["class_names"] == run.class_names
     assert description["patch_size"] == list(run.patch_size)
+    assert ("spacing" in description) == (kind == 3)
+    assert description.get("slice_axis") == (2 if kind == "slices" else None)
     assert description["max_difference"] == exported.max_difference
     assert str(tmp_path) not in json.dumps(description)
     assert str(tmp_path).encode() not in exported.path.read_bytes()
