@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from medkd.types import Label, Mask, MemberProbs, Probs, VoxelMap
@@ -26,6 +28,7 @@ __all__ = [
     "check_positive",
     "check_same_shape",
     "check_uncertainty",
+    "check_weights",
 ]
 
 _MAX_SPATIAL_AXES = 3
@@ -113,6 +116,15 @@ def check_at_least(value: int, minimum: int, name: str) -> None:
         raise TypeError(f"Expected `{name}` to be an int, but got {type(value).__name__}.")
     if value < minimum:
         raise ValueError(f"Expected `{name}` to be at least {minimum}, but got {value}.")
+
+
+def check_weights(weights: Mapping[str, float], name: str) -> None:
+    """Raise unless every weight is finite and zero or more."""
+    for key, weight in weights.items():
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ValueError(
+                f"Expected `{name}` to be finite and zero or more, but got {weight} for {key!r}."
+            )
 
 
 def check_distillation_weight(weight: float, distillation_loss: object) -> None:

@@ -33,7 +33,7 @@ class ContrastiveRepresentationLoss(FeatureProjections):
     anchors in turn, with a bank of the student's. Both go through linear projections that **are
     trained**: their parameters belong into the optimizer, and the banks, which are buffers, into
     the checkpoint. The mathematics is that of
-    :func:`medkd.functional.contrastive_representation`.
+    :func:`medkd.functional.contrastive_representation`; the loss is the mean of both directions.
 
     An ensemble: features of different members have nothing in common, channel for channel, so each
     member has a projection of its own. With ``combine="mean"`` the members' embeddings, of unit
@@ -57,7 +57,7 @@ class ContrastiveRepresentationLoss(FeatureProjections):
         bank_size: embeddings in a bank, :math:`M`, at least ``num_negatives``.
         combine: ``"mean"`` or ``"each"``.
         other_classes_only: leave out negatives of the anchor's class; in the paper all other
-            samples are negatives.
+            samples are negatives. :math:`K` counts them all the same.
 
     Raises:
         ValueError: if a number is out of range, or ``combine`` unknown; when called, if a feature
@@ -134,8 +134,7 @@ class ContrastiveRepresentationLoss(FeatureProjections):
         """Scalar loss in nats; see the class. In training mode the banks take the step's in."""
         student, members, classes = self._embeddings(student_features, teacher_features, label)
         if self.combine == "mean":
-            units = [nn.functional.normalize(member.float(), dim=1) for member in members]
-            members = [torch.stack(units).mean(dim=0)]
+            members = [torch.stack([_unit(member) for member in members]).mean(dim=0)]
 
         places = self._draw_negatives()
         negatives = cast("Tensor", self.bank_classes)[places]
@@ -169,7 +168,9 @@ class ContrastiveRepresentationLoss(FeatureProjections):
         excluded: Tensor | None,
     ) -> Tensor:
         if log_normalizer.isnan() and len(negatives) > 0:
-            log_normalizer.copy_(self._estimate(anchors, negatives))
+            estimate = self._estimate(anchors, negatives)
+            if estimate.isfinite():
+                log_normalizer.copy_(estimate)
         return contrastive_representation(
             anchors,
             positives,
@@ -186,7 +187,7 @@ class ContrastiveRepresentationLoss(FeatureProjections):
         """Logarithm of the bank's size times the mean exponential of what is compared."""
         # Autocast would multiply in half precision what is fixed for all of the training.
         with torch.autocast(anchors.device.type, enabled=False):
-            scores = _unit(anchors) @ negatives.T / self.temperature
+            scores = _unit(anchors) @ _unit(negatives).T / self.temperature
         return scores.flatten().logsumexp(dim=0) - math.log(scores.numel() / self.bank_size)
 
     def _draw_negatives(self) -> Tensor:
@@ -198,16 +199,20 @@ class ContrastiveRepresentationLoss(FeatureProjections):
     def _store(self, student: Tensor, members: Sequence[Tensor], classes: Tensor) -> None:
         """The newest embeddings take the places of the oldest."""
         stored = cast("Tensor", self.num_stored)
-        kept = torch.arange(len(classes), device=stored.device)
+        # What overflows in half precision costs one step; in the bank it would cost hundreds.
+        finite = torch.stack([each.isfinite().all(dim=1) for each in (student, *members)])
+        kept = finite.all(dim=0).nonzero().flatten()
         if len(kept) > self.bank_size:  # they come sorted by class: the first would be of one
-            kept = torch.randperm(len(kept), device=stored.device)[: self.bank_size]
+            kept = kept[torch.randperm(len(kept), device=stored.device)[: self.bank_size]]
         places = (stored + torch.arange(len(kept), device=stored.device)) % self.bank_size
-        cast("Tensor", self.student_bank)[places] = _unit(student[kept])
+        student_bank = cast("Tensor", self.student_bank)
+        student_bank[places] = _unit(student[kept]).to(student_bank.dtype)
         for bank, member in zip(cast("Tensor", self.teacher_banks), members, strict=True):
-            bank[places] = _unit(member[kept])
+            bank[places] = _unit(member[kept]).to(bank.dtype)
         cast("Tensor", self.bank_classes)[places] = classes[kept]
         stored += len(kept)
 
 
 def _unit(embeddings: Tensor) -> Tensor:
-    return nn.functional.normalize(embeddings.float(), dim=1)
+    wide = torch.promote_types(embeddings.dtype, torch.float32)
+    return nn.functional.normalize(embeddings.to(wide), dim=1)

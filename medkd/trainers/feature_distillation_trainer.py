@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from monai.utils.enums import CommonKeys
 
+from medkd._checks import check_weights
 from medkd.trainers.distillation_trainer import DistillationTrainer
 from medkd.trainers.loss_terms_trainer import heads_of
 
@@ -60,12 +60,7 @@ class FeatureDistillationTrainer(DistillationTrainer):
         **kwargs: Any,  # noqa: ANN401 - handed to the parent
     ) -> None:
         self.feature_teacher = feature_teacher
-        for name, weight in (own_weights or {}).items():
-            if not (math.isfinite(weight) and weight >= 0):
-                raise ValueError(
-                    f"Expected `own_weights` to be finite and zero or more, but got {weight} "
-                    f"for {name!r}."
-                )
+        check_weights(own_weights or {}, "own_weights")
         self.own_weights = {name: w for name, w in (own_weights or {}).items() if w > 0}
         super().__init__(**kwargs)
 

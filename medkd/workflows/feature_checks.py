@@ -1,4 +1,4 @@
-"""Features that networks do not have, refused before the first of them is trained."""
+"""Features that are not there, and losses that cannot be made, refused before any training."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from monai.bundle.config_parser import ConfigParser
 
+from medkd._checks import check_at_least, check_weights
 from medkd.ensembles import FeatureTeacher, count_members, load_members
+from medkd.losses import losses_by_feature
 from medkd.networks import feature_channels, weighted_features
 from medkd.workflows.running_configuration import running_parser
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import nn
 
@@ -25,6 +27,8 @@ def check_features(
     features: Mapping[str, str],
     teacher_features: Mapping[str, str] | Sequence[Mapping[str, str]],
     feature_weights: Mapping[str, float],
+    feature_loss: Callable[[int, Sequence[int]], nn.Module],
+    num_classes: int,
     image_shape: Sequence[int],
     members_dir: str | Path,
     num_members: int,
@@ -42,6 +46,8 @@ def check_features(
         teacher_features: of all members, or such a mapping for each.
         feature_weights: name to weight; one of zero is not looked up, and without any there is
             nothing to check, as in a run that trains a member.
+        feature_loss: makes the loss of a feature, see :func:`medkd.losses.losses_by_feature`.
+        num_classes: background included, of each of which a loss draws a position.
         image_shape: ``(B, C_in, *spatial)`` of a patch, which all networks must take.
         members_dir: the folder of the members, as far as they are trained.
         num_members: how many there will be.
@@ -51,12 +57,15 @@ def check_features(
     Raises:
         ValueError: if a path does not exist, with those that do, or gives no feature map; if a
             network does not take the patch; if names of features and weights differ, or there are
-            not as many ``teacher_features`` as members.
+            not as many ``teacher_features`` as members; if a weight or a setting of the loss is out
+            of range.
     """
     if not feature_weights:
         return
+    check_weights(feature_weights, "feature_weights")
     [student] = _networks("network_def", [{}])
-    feature_channels(student, weighted_features(features, feature_weights), image_shape)
+    wanted = weighted_features(features, feature_weights)
+    student_channels = feature_channels(student, wanted, image_shape)
     if count_members(members_dir) >= num_members:
         members = load_members(members_dir, num_members)
     elif member_overlays:
@@ -67,7 +76,13 @@ def check_features(
     else:
         members = _networks("member_def", [{}]) * num_members  # alike but for their weights
     teacher = FeatureTeacher(members, weighted_features(teacher_features, feature_weights))
-    teacher.channels(image_shape)
+    losses = losses_by_feature(
+        feature_loss,
+        student_channels=student_channels,
+        teacher_channels=teacher.channels(image_shape),
+    )
+    for loss in losses.values():
+        check_at_least(getattr(loss, "num_positions", num_classes), num_classes, "num_positions")
 
 
 def _networks(name: str, overlays: Sequence[Mapping[str, object]]) -> list[nn.Module]:

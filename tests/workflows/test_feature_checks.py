@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 import torch
 from monai.bundle import ConfigParser
 
+from medkd.losses import ContrastiveRepresentationLoss, SupervisedInfoNCELoss
 from medkd.networks import save_weights
 from medkd.workflows import check_features
 
@@ -18,6 +20,7 @@ UNET = {
     "out_channels": 2,
     "features": [4, 4, 6, 6, 8, 4],
 }
+crd = partial(partial, ContrastiveRepresentationLoss)
 CONFIG = {"network_def": UNET, "member_def": {**UNET, "features": [6, 6, 8, 8, 10, 6]}}
 OTHER = {"_target_": "UNet", **{k: v for k, v in UNET.items() if k[0] in "sio"}}
 OTHER |= {"channels": [4, 8], "strides": [2]}
@@ -38,6 +41,8 @@ def check(tmp_path):
                 "features": {"inner": "down_4"},
                 "teacher_features": {"inner": "down_4"},
                 "feature_weights": {"inner": 0.1},
+                "feature_loss": SupervisedInfoNCELoss,
+                "num_classes": 3,
                 "image_shape": [1, 1, 32, 32],
                 "members_dir": tmp_path / "members",
                 "num_members": 2,
@@ -91,6 +96,11 @@ def test_members_that_are_trained_are_those_of_their_folders(check, tmp_path):
         ({"teacher_features": {"inner": "up"}}, "there is no 'up'"),
         ({"teacher_features": [{"inner": "down_4"}]}, "same names for each of 2 members, but got"),
         ({"features": {"outer": "down_4"}}, r"`weights` of the features \['outer'\], but got"),
+        ({"feature_weights": {"inner": -0.1}}, "`feature_weights` to be finite and zero or more"),
+        ({"feature_weights": {"inner": float("nan")}}, "but got nan for 'inner'"),
+        ({"feature_loss": crd(bank_size=3)}, "`bank_size` to be at least 4096, but got 3"),
+        ({"feature_loss": crd(temperature=0)}, "`temperature` to be finite and above zero"),
+        ({"feature_loss": crd(num_positions=2)}, "`num_positions` to be at least 3, but got 2"),
         ({"image_shape": [1, 1, 8, 8]}, "to be what a BasicUNet takes, but got shape"),
     ],
 )
