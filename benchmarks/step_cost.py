@@ -4,7 +4,8 @@ Trainings of the bundle's student on its phantom, measured side by side in one p
 from stored soft labels (EnD-KL), with the five members run in every step, and with features
 distilled beside the soft labels: by contrast with a bank from five members (EnD-CRD), and by
 supervised InfoNCE at three scales from one teacher. The student is of a member's size, and then a
-quarter of that, as in the tables of EnD-CRD; teachers are always of full size. Each round times a
+quarter of that, as in the tables of EnD-CRD; teachers are always of full size. Then S1 and S2 of
+MTMS-KD with that bundle's teacher, on slices and S1 in volumes, on its phantom. Each round times a
 block of steps of every row, in turn, so that a machine whose speed drifts slows all of them; a
 ratio, to labels alone and to EnD-KL of a student of the same size, is the median over rounds of the
 ratios within a round. Loading and augmentation count.
@@ -20,7 +21,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from monai.bundle import ConfigParser
@@ -29,11 +30,15 @@ from monai.utils import set_determinism
 from medkd.ensembles import SoftLabelStore, TeacherEnsemble
 from medkd.files import sha256_of
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
 NUM_MEMBERS = 5
 QUARTER = {"network_def::features": [8, 8, 16, 32, 64, 8]}
 LABELS, END_KL = "labels only", "stored soft labels (EnD-KL)"
+MTMS_KD = "EnD-KL and features of one teacher at 3 scales (InfoNCE)"
 SCALES = {
     "features": {"encoder": "down_2", "bottleneck": "down_4", "decoder": "upcat_2"},
     "feature_weights": {"encoder": 0.1, "bottleneck": 0.1, "decoder": 0.1},
@@ -53,15 +58,19 @@ class Row:
         folder: Path,
         *,
         bundle: str = "end_kl",
+        overlays: Sequence[str] = (),
         num_teachers: int = 0,
         **overrides: Any,  # noqa: ANN401
     ) -> None:
-        config = ConfigParser.load_config_file(REPOSITORY / "bundles" / bundle / "train.json")
+        merged = ConfigParser()
+        files = [REPOSITORY / "bundles" / bundle / name for name in ("train.json", *overlays)]
+        merged.read_config([str(file) for file in files])
+        config = {name: value for name, value in merged.get().items() if name != "_meta_"}
         if num_teachers:  # untrained: weights have no bearing on cost
             overrides["feature_teacher"] = {
                 "_target_": "medkd.ensembles.FeatureTeacher",
                 "members": [config["member_def"]] * num_teachers,
-                "features": "@teacher_features",
+                "features": config["feature_teacher"]["features"],
             }
         parser = ConfigParser(config)
         parser.update(
@@ -92,12 +101,25 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        write_random_soft_labels(Row(folder, distillation_weight=0), folder)
+        eyes, slices, volumes = (Path(temporary) / name for name in ("eyes", "slices", "volumes"))
+        write_random_soft_labels(Row(eyes, distillation_weight=0), eyes)
         sizes = {
-            "a member's size": rows_of(folder),
-            "a quarter of the size": rows_of(folder, **QUARTER),
+            "a member's size": rows_of(eyes),
+            "a quarter of the size": rows_of(eyes, **QUARTER),
         }
+        for name, folder, overlays in (
+            ("S1, slices", slices, ["slices.json"]),
+            ("S2, slices", slices, ["slices.json", "student_2.json"]),
+            ("S1, volumes", volumes, []),
+        ):
+            alone = row_of_mtms_kd(folder, overlays, distillation_weight=0)
+            if not (folder / "labels").is_dir():
+                write_random_soft_labels(alone, folder)
+            sizes[name] = {
+                LABELS: alone,
+                END_KL: row_of_mtms_kd(folder, overlays),
+                MTMS_KD: row_of_mtms_kd(folder, overlays, num_teachers=1),
+            }
         taken = measure(sizes, rounds=options.rounds, steps=options.steps)
     report(taken)
 
@@ -112,10 +134,17 @@ def rows_of(folder: Path, **student: Any) -> dict[str, Row]:  # noqa: ANN401
         END_KL: Row(folder, **student),
         f"{NUM_MEMBERS} members in every step": online,
         f"EnD-KL and features of {NUM_MEMBERS} members (CRD)": crd,
-        "EnD-KL and features of one teacher at 3 scales (InfoNCE)": Row(
-            folder, bundle="end_crd", num_teachers=1, **SCALES, **student
-        ),
+        MTMS_KD: Row(folder, bundle="end_crd", num_teachers=1, **SCALES, **student),
     }
+
+
+def row_of_mtms_kd(
+    folder: Path, overlays: Sequence[str], *, num_teachers: int = 0, **overrides: Any,  # noqa: ANN401
+) -> Row:  # fmt: skip
+    """A training of that bundle's student; without a teacher, without features."""
+    if not num_teachers:
+        overrides |= {"feature_weights": {}, "feature_teacher": None, "trained": "@network"}
+    return Row(folder, bundle="mtms_kd", overlays=overlays, num_teachers=num_teachers, **overrides)
 
 
 def write_random_soft_labels(row: Row, folder: Path) -> None:

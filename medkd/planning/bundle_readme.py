@@ -132,7 +132,9 @@ def _in_slices(plan: BundlePlan, bundle_dir: Path) -> list[str]:
         f'```\npython -m monai.bundle run training --config_file "[{files}]"\n```',
         _chosen(plan.slices),
         "With `swin_unetr_teacher.json` behind it the teacher is a transformer, which takes more "
-        "memory; give it an `--output_dir` of its own.",
+        "memory, with `student_2.json` the student is wider, and with "
+        "`contrastive_representation.json` features are contrasted with a memory bank (CRD); give "
+        "each an `--output_dir` of its own.",
     ]
 
 

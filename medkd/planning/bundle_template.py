@@ -28,6 +28,7 @@ _JSON_FILES = (
     "labels_only.json",
     "student_2.json",
     "slices.json",
+    "contrastive_representation.json",
     "swin_unetr_teacher.json",
     "metadata.json",
     "inference.json",

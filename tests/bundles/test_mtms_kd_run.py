@@ -89,9 +89,14 @@ def test_labels_alone_have_the_optimizer_the_schedule_and_the_seed_of_the_studen
         for folder in ("student", "labels_only/member_0")
     )
     # The parameters, `@trained`, are the network's own here: there are no projections.
-    shared = ("optimizer", "lr_scheduler", "learning_rate", "num_epochs", "steps_per_epoch")
-    for name in (*shared, "batch_size", "training_seed", "train::augmentation", "network_def"):
-        assert student[name] == alone[name], name
+    differ = {n for n in {*student, *alone} if student.get(n) != alone.get(n)}
+    assert differ == {
+        *("trained", "features", "feature_weights", "weighted_features", "image_shape"),
+        *("feature_loss", "feature_losses", "feature_teacher", "teacher_features"),
+        *("distillation_weight", "distillation_loss", "temperature", "soft_label_store"),
+        *("teacher", "teacher_weights", "online_teacher", "num_members"),
+    }
+    assert {"optimizer", "lr_scheduler", "num_epochs", "train::augmentation"} <= set(alone)
     assert alone["distillation_weight"] == 0
 
 
@@ -101,6 +106,43 @@ def test_judges_teacher_labels_only_and_student(finished):
     page = (finished / "report" / "index.html").read_text()
     for words in ("encoder 0.17, bottleneck 0.33, decoder 0.17", "2 of 4", "labels-only network"):
         assert words in page
+
+
+def test_contrast_with_a_bank_instead(finished, run_command, tiny, tmp_path):
+    """EnD-CRD in volumes, with whatever was planned."""
+    settings = {k: v for k, v in tiny.items() if not k.startswith("feature_loss")}
+    bank = {f"feature_loss::{k}": v for k, v in (("num_negatives", 40), ("bank_size", 64))}
+    done = run_command(
+        files=("train.json", "contrastive_representation.json"),
+        **{**settings, **bank, "feature_loss::num_positions": 16},
+        **given_teacher(finished, tmp_path),
+    )
+    assert done.returncode == 0, done.stderr
+    checkpoint = tmp_path / "run" / "student"
+    rows = read_history(checkpoint / "history.csv")
+    for row in rows:
+        assert not {"encoder", "decoder"} & set(row)
+        expected = 0.67 * row["label"] + 0.33 * row["distillation"] + 0.05 * row["bottleneck"]
+        assert row["loss"] == pytest.approx(expected, rel=1e-3)
+    settings = json.loads((checkpoint / "settings.json").read_text())
+    assert settings["feature_loss"]["_target_"] == "medkd.losses.ContrastiveRepresentationLoss"
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ({"feature_loss::num_positions": 2}, "`num_positions` to be at least 3, but got 2"),
+        ({"feature_weights::encoder": -1}, "`feature_weights` to be finite and zero or more"),
+    ],
+)
+def test_what_the_student_would_stumble_over_is_refused_first(
+    run_command, tiny, tmp_path, setting, sentence
+):
+    done = run_command(**{**tiny, **setting}, output_dir=str(tmp_path / "run"))
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run" / "members").exists()
 
 
 def test_one_scale_alone(finished, run_bundle, tiny, tmp_path):
