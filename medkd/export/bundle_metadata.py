@@ -51,8 +51,8 @@ def bundle_metadata(run: TrainedRun, *, name: str) -> dict[str, Any]:
         },
         "name": name,
         "task": f"Segmentation of {structures}",
-        "description": f"One {run.opened.spatial_dims}-D {type(run.opened.network).__name__} "
-        f"distilled from an ensemble: segments {structures} in {_images(run)}.",
+        "description": f"One {run.opened.spatial_dims}-D {type(run.opened.network).__name__}"
+        f"{_teacher(run)}: segments {structures} in {_images(run)}.",
         "authors": "Trained with medkd",
         "copyright": "Copyright (c) whoever trained it",
         "data_source": " ".join(filter(None, (f"{manifest.name}.", manifest.source))),
@@ -66,6 +66,14 @@ def bundle_metadata(run: TrainedRun, *, name: str) -> dict[str, Any]:
         "references": [manifest.citation] if manifest.citation else [],
         "network_data_format": _data_format(run),
     }
+
+
+def _teacher(run: TrainedRun) -> str:
+    """What it was distilled from; peers that teach each other have no ensemble."""
+    count = run.config.get("num_members")
+    if count is None:
+        return ""
+    return ", distilled from one teacher" if count == 1 else ", distilled from an ensemble"
 
 
 def _images(run: TrainedRun) -> str:

@@ -82,7 +82,7 @@ def test_segments_a_volume_slice_by_slice_as_its_run_does(slice_run, tmp_path, c
     assert "resized to 16 x 24 pixels a slice, normalized" in readme
     assert "and segmented slice by slice. Windows of 16 x 24 voxels." in readme
     assert " mm, normalized" not in readme
-    assert "One 2-D DynUNet" in readme
+    assert "One 2-D DynUNet, distilled from one teacher: segments shell, core in MR" in readme
     assert "`DATA/imagesTr`" in readme
 
 
