@@ -65,7 +65,7 @@ class FeatureTaps(nn.Module):
     it catches is handed out with the output and not kept, so no graph outlives its step. The
     features are outputs of :meth:`forward`, so ``DistributedDataParallel`` and ``torch.compile`` of
     this module see them. A copy, or one that was saved and loaded, catches for itself. One run at a
-    time: threads that share the network, as ``DataParallel`` has them, would mix theirs.
+    time: threads that share the network, as ``DataParallel`` has them, are refused.
 
     Args:
         network: any network; it is shared, not copied, so training this trains that.
@@ -80,7 +80,7 @@ class FeatureTaps(nn.Module):
     Raises:
         ValueError: if a path does not exist, with those that do; when called, if a module's output
             is no feature map, or the module ran twice or not at all.
-        RuntimeError: when called after :meth:`remove`.
+        RuntimeError: when called after :meth:`remove`, or within a run of its own.
 
     Example:
         >>> import torch
@@ -147,6 +147,8 @@ class FeatureTaps(nn.Module):
     def _open(self) -> None:
         if len(self._handles) < len(self.features):
             raise RuntimeError("Expected taps that are on their network, but they were removed.")
+        if self._catch.is_open:
+            raise RuntimeError("Expected one run of a tapped network at a time, but one goes on.")
         self._catch.is_open = True
 
     def _run_until_caught(self, image: Tensor) -> None:

@@ -57,6 +57,16 @@ class TestFeatureTaps:
         assert ran == ["upcat_4"] * 2
         assert not tapped._catch.outputs
 
+    def test_a_run_within_its_own_run_is_refused(self, image):
+        """As two threads would: they would take each other's features."""
+        network = basic_unet(image)
+        tapped = FeatureTaps(network, {"a": "down_1"})
+        hook = network.down_2.register_forward_hook(lambda *_: tapped(image))
+        with pytest.raises(RuntimeError, match="one run of a tapped network at a time"):
+            tapped(image)
+        hook.remove()
+        assert list(tapped(image)[1]) == ["a"]
+
     def test_taps_within_taps(self, image):
         """What stops the outer one is no end for the inner one."""
 
