@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from medkd._checks import check_at_least, check_weights
 from medkd.ensembles import FeatureTeacher, count_members, load_members
 from medkd.losses import losses_by_feature
 from medkd.networks import feature_channels, weighted_features
-from medkd.workflows.running_configuration import running_parser
+from medkd.workflows.running_configuration import merged_parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +62,7 @@ def check_features(
     if not feature_weights:
         return
     check_weights(feature_weights, "feature_weights")
-    [student] = _networks("network_def", [{}])
+    student: nn.Module = merged_parser().get_parsed_content("network_def")
     wanted = weighted_features(features, feature_weights)
     student_channels = feature_channels(student, wanted, image_shape)
     if count_members(members_dir) >= num_members:
@@ -72,9 +71,10 @@ def check_features(
         if num_members > len(member_overlays):
             return  # `train_members` refuses that in its own words, before it trains
         files = [Path(bundle_root) / file for file in member_overlays[:num_members]]
-        members = _networks("member_def", [ConfigParser.load_config_file(file) for file in files])
-    else:
-        members = _networks("member_def", [{}]) * num_members  # alike but for their weights
+        overlaid = [merged_parser(ConfigParser.load_config_file(file)) for file in files]
+        members = [parser.get_parsed_content("member_def") for parser in overlaid]
+    else:  # alike but for their weights
+        members = [merged_parser().get_parsed_content("member_def")] * num_members
     teacher = FeatureTeacher(members, weighted_features(teacher_features, feature_weights))
     losses = losses_by_feature(
         feature_loss,
@@ -83,14 +83,3 @@ def check_features(
     )
     for loss in losses.values():
         check_at_least(getattr(loss, "num_positions", num_classes), num_classes, "num_positions")
-
-
-def _networks(name: str, overlays: Sequence[Mapping[str, object]]) -> list[nn.Module]:
-    """A new network of the running configuration for each overlay on top of it."""
-    config = {k: v for k, v in running_parser().get().items() if k != ConfigParser.meta_key}
-    made = []
-    for overlay in overlays:
-        parser = ConfigParser(copy.deepcopy(config))
-        parser.update(copy.deepcopy(dict(overlay)))
-        made.append(parser.get_parsed_content(name))
-    return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from medkd._checks import check_at_least
 from medkd.ensembles import member_dir
 from medkd.files import atomic_write
 from medkd.workflows.process_group import ProcessGroup, process_count
-from medkd.workflows.running_configuration import running_parser
+from medkd.workflows.running_configuration import merged_parser
 from medkd.workflows.training_settings import check_same_settings, training_settings
 
 if TYPE_CHECKING:
@@ -67,13 +66,12 @@ def train_members(
         )
     group = process_group or ProcessGroup()
     root = Path(bundle_root)
-    base = {k: v for k, v in running_parser().get().items() if k != ConfigParser.meta_key}
     configs = {}
     for member in range(num_members):
         files = [root / file for file in (overlay, *overlays[member : member + 1])]
-        on_top: list[Mapping[str, Any]] = [ConfigParser.load_config_file(file) for file in files]
-        on_top += [overrides or {}, {"member": member}]
-        configs[member_dir(members_dir, member)] = _merged(base, on_top)
+        overlaid = [ConfigParser.load_config_file(file) for file in files]
+        parser = merged_parser(*overlaid, overrides or {}, {"member": member})
+        configs[member_dir(members_dir, member)] = parser
     with group.one_error():
         # All are checked before one is touched: a refusal leaves every folder as it was.
         for folder, config in configs.items():
@@ -83,13 +81,6 @@ def train_members(
                 with atomic_write(folder / "config.json", "w") as file:
                     json.dump(config.get(), file, indent=4, default=str)
                 _run(folder / "config.json", meta_file=root / "metadata.json")
-
-
-def _merged(base: dict[str, Any], on_top: Sequence[Mapping[str, Any]]) -> ConfigParser:
-    parser = ConfigParser(copy.deepcopy(base))
-    for overrides in on_top:
-        parser.update(copy.deepcopy(dict(overrides)))
-    return parser
 
 
 def _run(config_file: Path, *, meta_file: Path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from monai.bundle.config_parser import ConfigParser
 from monai.bundle.workflows import ConfigWorkflow
 
 if TYPE_CHECKING:
-    from monai.bundle.config_parser import ConfigParser
+    from collections.abc import Mapping
 
-__all__ = ["running_parser"]
+__all__ = ["merged_parser", "running_parser"]
 
 
 def running_parser() -> ConfigParser:
@@ -36,3 +38,21 @@ def running_parser() -> ConfigParser:
         "Expected to be called by an expression of a bundle, e.g. through `python -m monai.bundle "
         "run training --config_file bundles/end_kl/train.json`, but there is no workflow."
     )
+
+
+def merged_parser(*on_top: Mapping[str, Any]) -> ConfigParser:
+    """A parser of its own, of the running configuration with overrides on top.
+
+    What it makes is apart from what the workflow makes, which a parser does once for each id.
+
+    Args:
+        *on_top: ids, ``::`` between levels, to values; the last wins.
+
+    Returns:
+        The parser, without the bundle's metadata.
+    """
+    config = {k: v for k, v in running_parser().get().items() if k != ConfigParser.meta_key}
+    parser = ConfigParser(copy.deepcopy(config))
+    for overrides in on_top:
+        parser.update(copy.deepcopy(dict(overrides)))
+    return parser

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 import torch.distributed
 import torch.multiprocessing
@@ -83,14 +81,6 @@ def run_process(rank, folder):
     group = ProcessGroup(rank, 2, torch.distributed.FileStore(str(folder / "store"), 2))
     group.train(lambda: trainer_of(student, batch_of(rank)))
     torch.save(student.state_dict(), folder / f"{rank}.pt")
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    """The folder that two processes leave."""
-    folder = tmp_path_factory.mktemp("two_processes")
-    subprocess.run([sys.executable, __file__, str(folder)], check=True, timeout=120)
-    return folder
 
 
 def test_is_that_of_one_process_with_the_batches_of_both(both):

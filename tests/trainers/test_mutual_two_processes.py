@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -68,14 +67,6 @@ def run_process(rank, folder):
         group = ProcessGroup(rank, 2, store)
         group.train(lambda network=network: trainer_of(network, batch_of(rank)))
         torch.save(network.state_dict(), folder / f"{name}_{rank}.pt")
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    """The folder that two processes leave."""
-    folder = tmp_path_factory.mktemp("two_processes")
-    subprocess.run([sys.executable, __file__, str(folder)], check=True, timeout=120)
-    return folder
 
 
 @pytest.mark.parametrize("name", ["peers", "teacher"])
