@@ -29,7 +29,7 @@ import torch
 from untrained_runs import write_untrained_run
 
 from medkd.export.network_formats import BACKENDS, backend_network, check_outputs
-from medkd.workflows import RunInference, open_run
+from medkd.runs import RunInference, open_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,7 +1,7 @@
 """What the memory format of its weights does to the speed of a 2D network on the CPU.
 
 One window of 512 x 512 pixels through the network of ``bundles/end_kl``, with its weights as torch
-makes them and channels last, as ``medkd.ensembles.load_network`` gives them. Both are measured in
+makes them and channels last, as ``medkd.teachers.load_network`` gives them. Both are measured in
 every round, in turn; the ratio is the median over rounds of the ratios within a round.
 
     python benchmarks/memory_format.py [--rounds 9] [--threads 2]

@@ -110,7 +110,8 @@ def predict_with_medkd(backend: str, run_dir: Path, folder: Path, threads: int) 
     import torch
 
     from medkd.export.network_formats import backend_network
-    from medkd.workflows import find_inputs, open_run, predict_cases
+    from medkd.prediction import find_inputs, predict_cases
+    from medkd.runs import open_run
 
     torch.set_num_threads(threads)
     imported = time.perf_counter()

@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from medkd.ensembles import SoftLabelStore
-from medkd.ensembles.soft_label_file import read_codes
 from medkd.functional import decode_probs
+from medkd.teachers import SoftLabelStore
+from medkd.teachers.soft_label_file import read_codes
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SLAB = 16  # planes made at a time

@@ -27,8 +27,8 @@ import torch
 from monai.bundle import ConfigParser
 from monai.utils import set_determinism
 
-from medkd.ensembles import SoftLabelStore, TeacherEnsemble
 from medkd.files import sha256_of
+from medkd.teachers import SoftLabelStore, TeacherEnsemble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ class Row:
         config = {name: value for name, value in merged.get().items() if name != "_meta_"}
         if num_teachers:  # untrained: weights have no bearing on cost
             overrides["feature_teacher"] = {
-                "_target_": "medkd.ensembles.FeatureTeacher",
+                "_target_": "medkd.teachers.FeatureTeacher",
                 "members": [config["member_def"]] * num_teachers,
                 "features": config["feature_teacher"]["features"],
             }

@@ -10,15 +10,22 @@ __version__ = "0.1.0"
 _ROOMS = frozenset(
     {
         "data",
-        "ensembles",
+        "export",
+        "files",
         "functional",
         "handlers",
+        "judging",
         "losses",
         "metrics",
         "networks",
+        "planning",
+        "prediction",
         "predictors",
         "reports",
+        "runs",
+        "teachers",
         "trainers",
+        "types",
         "workflows",
     }
 )
@@ -33,3 +40,8 @@ def __getattr__(name: str) -> ModuleType:
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The rooms, for completion, and the version."""
+    return sorted({*_ROOMS, "__version__"})

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from medkd.errors import InvalidTypeError, InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -39,7 +41,7 @@ def check_batch(tensor: Tensor, name: str, *, fewest: int = 2) -> None:
     """Raise unless ``tensor`` is floating point, ``(B, C, *spatial)``, with classes enough."""
     _check_floating(tensor, name)
     if not 3 <= tensor.ndim <= 2 + _MAX_SPATIAL_AXES or tensor.shape[1] < fewest:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{name}` of shape (B, C, *spatial) with one to three spatial axes and at "
             f"least {_CLASSES[fewest]}, but got shape {tuple(tensor.shape)}."
         )
@@ -50,7 +52,7 @@ def check_members(tensor: MemberProbs, name: str, *, fewest: int = 2) -> None:
     _check_floating(tensor, name)
     axes = 4 <= tensor.ndim <= 3 + _MAX_SPATIAL_AXES
     if not axes or tensor.shape[0] < 1 or tensor.shape[2] < fewest:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{name}` of shape (M, B, C, *spatial) with at least one member, one to "
             f"three spatial axes and at least {_CLASSES[fewest]}, but got shape "
             f"{tuple(tensor.shape)}."
@@ -68,7 +70,7 @@ def check_mask(mask: Mask | None, like: Tensor) -> None:
         return
     _check_tensor(mask, "mask")
     if mask.dtype != torch.bool:
-        raise TypeError(f"Expected `mask` of dtype torch.bool, but got {mask.dtype}.")
+        raise InvalidTypeError(f"Expected `mask` of dtype torch.bool, but got {mask.dtype}.")
     _check_voxel_map(mask, like, "mask")
 
 
@@ -76,7 +78,7 @@ def check_uncertainty(tensor: VoxelMap) -> None:
     """Raise unless ``tensor`` is floating point and ``(B, 1, *spatial)``."""
     _check_floating(tensor, "uncertainty")
     if not 3 <= tensor.ndim <= 2 + _MAX_SPATIAL_AXES or tensor.shape[1] != 1:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `uncertainty` of shape (B, 1, *spatial) with one to three spatial axes, "
             f"but got shape {tuple(tensor.shape)}."
         )
@@ -85,7 +87,7 @@ def check_uncertainty(tensor: VoxelMap) -> None:
 def check_same_shape(tensor: Tensor, like: Tensor, name: str, like_name: str) -> None:
     """Raise unless both tensors have one shape."""
     if tensor.shape != like.shape:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{name}` of the shape of `{like_name}`, {tuple(like.shape)}, "
             f"but got shape {tuple(tensor.shape)}."
         )
@@ -96,7 +98,7 @@ def check_embeddings(tensor: Tensor, other: Tensor, name: str, other_name: str) 
     _check_floating(tensor, name)
     _check_floating(other, other_name)
     if tensor.ndim != 2 or other.ndim != 2 or tensor.shape[1] != other.shape[1]:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{name}` and `{other_name}` of shapes (number, D) with one D, but got "
             f"shapes {tuple(tensor.shape)} and {tuple(other.shape)}."
         )
@@ -105,24 +107,24 @@ def check_embeddings(tensor: Tensor, other: Tensor, name: str, other_name: str) 
 def check_positive(value: float, name: str) -> None:
     """Raise unless ``value`` is a finite number above zero."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"Expected `{name}` to be a number, but got {type(value).__name__}.")
+        raise InvalidTypeError(f"Expected `{name}` to be a number, but got {type(value).__name__}.")
     if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"Expected `{name}` to be finite and above zero, but got {value}.")
+        raise InvalidValueError(f"Expected `{name}` to be finite and above zero, but got {value}.")
 
 
 def check_at_least(value: int, minimum: int, name: str) -> None:
     """Raise unless ``value`` is an ``int`` of ``minimum`` or more."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"Expected `{name}` to be an int, but got {type(value).__name__}.")
+        raise InvalidTypeError(f"Expected `{name}` to be an int, but got {type(value).__name__}.")
     if value < minimum:
-        raise ValueError(f"Expected `{name}` to be at least {minimum}, but got {value}.")
+        raise InvalidValueError(f"Expected `{name}` to be at least {minimum}, but got {value}.")
 
 
 def check_weights(weights: Mapping[str, float], name: str) -> None:
     """Raise unless every weight is finite and zero or more."""
     for key, weight in weights.items():
         if not (math.isfinite(weight) and weight >= 0):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `{name}` to be finite and zero or more, but got {weight} for {key!r}."
             )
 
@@ -130,12 +132,12 @@ def check_weights(weights: Mapping[str, float], name: str) -> None:
 def check_distillation_weight(weight: float, distillation_loss: object) -> None:
     """Raise unless ``weight`` is in ``[0, 1]``, and there is a loss if it is above zero."""
     if not 0.0 <= weight <= 1.0:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `distillation_weight` to be between 0 (labels only) and 1 (soft labels "
             f"only), but got {weight}."
         )
     if weight > 0 and distillation_loss is None:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `distillation_loss` when `distillation_weight` is above zero, but got None "
             f"with a weight of {weight}."
         )
@@ -143,20 +145,24 @@ def check_distillation_weight(weight: float, distillation_loss: object) -> None:
 
 def _check_tensor(tensor: object, name: str) -> None:
     if not isinstance(tensor, torch.Tensor):
-        raise TypeError(f"Expected `{name}` to be a torch.Tensor, but got {type(tensor).__name__}.")
+        raise InvalidTypeError(
+            f"Expected `{name}` to be a torch.Tensor, but got {type(tensor).__name__}."
+        )
 
 
 def _check_floating(tensor: Tensor, name: str) -> None:
     _check_tensor(tensor, name)
     if not tensor.is_floating_point():
-        raise TypeError(f"Expected `{name}` of a floating-point dtype, but got {tensor.dtype}.")
+        raise InvalidTypeError(
+            f"Expected `{name}` of a floating-point dtype, but got {tensor.dtype}."
+        )
 
 
 def _check_voxel_map(tensor: Tensor, like: Tensor, name: str) -> None:
     _check_tensor(tensor, name)
     expected = (like.shape[0], 1, *like.shape[2:])
     if tuple(tensor.shape) != expected:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{name}` of shape (B, 1, *spatial) = {expected}, "
             f"but got shape {tuple(tensor.shape)}."
         )

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from medkd.errors import ExistingFileError, FileError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -44,7 +46,7 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     """
     path = Path(path).expanduser().resolve()
     if path.exists() and not replace:
-        raise FileExistsError(f"Expected a new folder for the output, but {path} exists.")
+        raise ExistingFileError(f"Expected a new folder for the output, but {path} exists.")
     missing = [folder for folder in path.parents if not folder.exists()]
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -118,7 +120,7 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO]:  # type: i
         # An error about another file, which the block met, passes as it is.
         if isinstance(error, OSError) and (error.filename and str(error.filename)) in own:
             message = f"Expected to write {path}, but got: {error.strerror or error}."
-            raise OSError(error.errno, message, str(path)) from error
+            raise FileError(error.errno, message, str(path)) from error
         raise
 
 

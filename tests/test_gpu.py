@@ -9,7 +9,6 @@ from monai.losses import DiceCELoss
 from monai.networks.nets import BasicUNet, UNet
 from torch import nn
 
-from medkd.ensembles import FeatureTeacher, TeacherEnsemble
 from medkd.functional import (
     brier_score,
     consistency,
@@ -42,6 +41,7 @@ from medkd.predictors import (
     TestTimeAugmentationPredictor,
     measure_cost,
 )
+from medkd.teachers import FeatureTeacher, TeacherEnsemble
 from medkd.trainers import (
     DistillationTrainer,
     FeatureDistillationTrainer,

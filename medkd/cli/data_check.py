@@ -10,6 +10,7 @@ from tqdm import tqdm
 from medkd.cli.manifest_summary import summarize_manifest
 from medkd.cli.terminal import format_table, write
 from medkd.cli.verb import Verb
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     import argparse
@@ -63,10 +64,12 @@ def _find(given: Path, dataset_dir: str | None) -> tuple[Manifest, Path]:
 
     if not given.is_dir():
         if dataset_dir is None:
-            raise ValueError(f"Expected --dataset_dir with the files of {given}, but got none.")
+            raise InvalidValueError(
+                f"Expected --dataset_dir with the files of {given}, but got none."
+            )
         return read_manifest(given), Path(dataset_dir)
     if dataset_dir is not None:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected a manifest with --dataset_dir {dataset_dir}, but got the folder {given}."
         )
     manifest = make_manifest(given, fractions={"all": 1.0}, tolerant=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from medkd.cli.argument_types import names
 from medkd.cli.manifest_summary import describe_manifest
 from medkd.cli.verb import Verb
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     import argparse
@@ -66,7 +67,7 @@ def _read_spacing(texts: Sequence[str]) -> list[float] | None:
     try:
         x, y, z = map(float, texts)
     except ValueError as error:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected --spacing to be three numbers, the sides of a voxel along x, y and z in mm, "
             f"or `{_UNKNOWN}`, but got {' '.join(texts)}."
         ) from error

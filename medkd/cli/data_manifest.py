@@ -11,6 +11,7 @@ from medkd.cli.manifest_summary import describe_manifest
 from medkd.cli.split_options import add_split_options, read_fractions
 from medkd.cli.terminal import write_problem
 from medkd.cli.verb import Verb
+from medkd.errors import ExistingFileError
 
 if TYPE_CHECKING:
     from medkd.data import Manifest
@@ -76,7 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.dataset_dir).expanduser()
     output = Path(arguments.output or f"{folder.resolve().name}.json")
     if output.exists() and not arguments.overwrite:
-        raise FileExistsError(
+        raise ExistingFileError(
             f"Expected a new file for --output, but {output} exists: --overwrite?"
         )
     manifest = make_manifest(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from medkd.cli.terminal import write
 from medkd.cli.verb import Verb
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +51,7 @@ def _run(arguments: argparse.Namespace) -> int:
     """
     for option, formats in _OPTIONS.items():
         if getattr(arguments, option) is not None and arguments.to not in formats:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected --{option} with --to {' or '.join(formats)}, but got it with --to "
                 f"{arguments.to}."
             )

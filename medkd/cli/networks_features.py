@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from medkd.cli.terminal import format_table, write
 from medkd.cli.verb import Verb
+from medkd.errors import InvalidValueError, MissingFileError
 
 if TYPE_CHECKING:
     import argparse
@@ -41,14 +42,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from medkd.networks import feature_shapes
 
     if arguments.depth < 0:
-        raise ValueError(f"Expected --depth to be zero or more, but got {arguments.depth}.")
+        raise InvalidValueError(f"Expected --depth to be zero or more, but got {arguments.depth}.")
     file = _find(Path(arguments.bundle).expanduser())
     files = [file, *(_find_overlay(given, file.parent) for given in arguments.overlay)]
     parser = ConfigParser()
     parser.read_config([str(each) for each in files])
     for name in (arguments.network, "num_channels", "patch_size"):
         if name not in parser:
-            raise ValueError(f"Expected {file} to have `{name}`, but it does not.")
+            raise InvalidValueError(f"Expected {file} to have `{name}`, but it does not.")
     network: Any = parser.get_parsed_content(arguments.network)
     size = parser.get_parsed_content("patch_size")
     if arguments.patch_size:
@@ -69,7 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _checked(size: list[int], *, num_axes: int) -> list[int]:
     if len(size) != num_axes or min(size) < 1:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected --patch_size to be {num_axes} numbers above zero, as the bundle's has, but "
             f"got {' '.join(map(str, size))}."
         )
@@ -86,7 +87,7 @@ def _find(given: Path) -> Path:
     for file in (given, given / "train.json", given / "config.json"):
         if file.is_file():
             return file
-    raise FileNotFoundError(
+    raise MissingFileError(
         f"Expected a bundle or a run, but {given} has neither train.json nor config.json."
     )
 
@@ -96,7 +97,7 @@ def _find_overlay(given: str, bundle: Path) -> Path:
     for file in places:
         if file.is_file():
             return file
-    raise FileNotFoundError(
+    raise MissingFileError(
         f"Expected --overlay to be a file, but there is neither {places[0]} nor {places[1]}."
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from medkd.cli.terminal import format_table, write
 from medkd.cli.verb import Verb
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     import argparse
@@ -92,7 +93,7 @@ def _find(given: Path, arguments: argparse.Namespace) -> tuple[Manifest, Path]:
 
     if given.is_dir():
         if arguments.dataset_dir is not None:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected a manifest with --dataset_dir {arguments.dataset_dir}, but got the "
                 f"folder {given}."
             )
@@ -100,7 +101,7 @@ def _find(given: Path, arguments: argparse.Namespace) -> tuple[Manifest, Path]:
         unlabeled = arguments.method == _WITH_UNLABELED
         return make_manifest(given, patterns, unlabeled=unlabeled), given
     if arguments.patient is not None:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected a folder with --patient, but got the manifest {given}, which states them."
         )
     folder = given.parent if arguments.dataset_dir is None else Path(arguments.dataset_dir)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from medkd.workflows import CasePrediction, PredictionInput
+    from medkd.prediction import CasePrediction, PredictionInput
 
 __all__ = ["VERB"]
 
@@ -61,7 +61,8 @@ def _run(arguments: argparse.Namespace) -> int:
     """
     # MONAI takes seconds to import, which `medkd --help` should not.
     from medkd.export.network_formats import backend_network, choose_backend
-    from medkd.workflows import find_inputs, open_run, predict_cases
+    from medkd.prediction import find_inputs, predict_cases
+    from medkd.runs import open_run
 
     opened = open_run(
         arguments.run_dir,

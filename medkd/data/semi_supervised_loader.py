@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -49,7 +51,7 @@ class SemiSupervisedLoader:
         unlabeled_key: str = "unlabeled_image",
     ) -> None:
         if unlabeled is not None and len(unlabeled) != len(labeled):
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `labeled` and `unlabeled` to be of one number of batches, but got "
                 f"{len(labeled)} and {len(unlabeled)}."
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import medkd
+from medkd.errors import MissingFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +69,7 @@ def _license() -> str:
     for place in (*places, Path(medkd.__file__).parents[1] / "LICENSE"):
         if place.is_file():
             return place.read_text(encoding="utf-8")
-    raise FileNotFoundError("Expected medkd to be installed with its LICENSE, but there is none.")
+    raise MissingFileError("Expected medkd to be installed with its LICENSE, but there is none.")
 
 
 def _data_license(run: TrainedRun) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from medkd.errors import InvalidValueError
 from medkd.export.bundle_documents import bundle_documents
 from medkd.export.bundle_metadata import bundle_metadata
 from medkd.export.bundle_scripts import BundleScripts
@@ -109,12 +110,12 @@ def choose_name(name: str | None, run: TrainedRun) -> str:
     """
     chosen = name or re.sub(r"[^a-z0-9]+", "_", run.manifest.name.lower()).strip("_") + "_student"
     if not _NAME.fullmatch(chosen):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `name` of small letters, digits and underscores, but got {chosen!r}."
         )
     for word in _MEANINGFUL:
         if word in chosen:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `name` without {word!r}, which is another kind of model to MONAI "
                 f"Label, but got {chosen!r}."
             )
@@ -143,6 +144,6 @@ def _texts(run: TrainedRun, *, name: str) -> dict[str, str]:
 def _check_plain(config: dict[str, Any], file: str) -> None:
     for name, value in config.items():
         if _OWN in json.dumps(value):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `{name}` of {file} to need MONAI alone, but got {json.dumps(value)}."
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import medkd
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -32,7 +33,7 @@ class BundleScripts:
         >>> scripts.add("medkd.data.RestoreGeometryd")
         'scripts.restore_geometry.RestoreGeometryd'
         >>> sorted(scripts.texts)
-        ['__init__.py', 'grid_resampling.py', 'restore_geometry.py']
+        ['__init__.py', 'errors.py', 'grid_resampling.py', 'restore_geometry.py']
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,9 @@ class BundleScripts:
         room, _, name = target.rpartition(".")
         found = getattr(import_module(room), name, None)
         if found is None:
-            raise ValueError(f"Expected `_target_` to be a class of medkd, but got {target}.")
+            raise InvalidValueError(
+                f"Expected `_target_` to be a class of medkd, but got {target}."
+            )
         module = sys.modules[found.__module__]
         self._add_module(module)
         return f"{_PACKAGE}.{_file_name(module)}.{name}"
@@ -76,7 +79,7 @@ class BundleScripts:
     def _add_module(self, module: ModuleType) -> None:
         name = _file_name(module)
         if self._modules.setdefault(name, module) is not module:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected modules of different names, but {module.__name__} and "
                 f"{self._modules[name].__name__} would both be {name}.py."
             )

@@ -15,6 +15,7 @@ import numpy as np
 from monai.bundle.config_parser import ConfigParser
 from PIL import Image
 
+from medkd.errors import FailureError, InvalidValueError
 from medkd.networks import load_weights
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _segment_by_bundle(bundle_dir: Path, images: Path, output: Path) -> Path:
     )
     found = sorted(output.glob("*_segmentation.*"))
     if done.returncode or len(found) != 1:
-        raise RuntimeError(
+        raise FailureError(
             "Expected the exported bundle to segment an image without medkd, but got: "
             f"{_cause(done.stderr)}"
         )
@@ -193,13 +194,13 @@ def _compare(expected: Path, found: Path, *, run: TrainedRun, case: str) -> Proo
     if run.opened.image_dims == 2:  # the run writes its last class as white, the bundle an index
         label = np.rint(label / 255 * (run.manifest.num_classes - 1))
     if label.shape != other.shape or not np.allclose(affine, other_affine, atol=_SAME_PLACE):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the exported bundle to give a label map of shape {label.shape} that lies "
             f"where the run's does, but got shape {other.shape}, affine {other_affine.tolist()}."
         )
     proof = Proof(case, label.size, int((label != other).sum()), len(np.unique(label)))
     if proof.num_different > _MOST_DIFFERENT * label.size:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the exported bundle to segment as its run does, but {proof.num_different} "
             f"of {label.size} voxels of {case} differ."
         )

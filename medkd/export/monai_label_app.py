@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import medkd
+from medkd.errors import FailureError, MissingFileError
 from medkd.export.most_uncertain_strategy import MostUncertainStrategy
 from medkd.export.uncertainty_scoring import UncertaintyScoring
 
@@ -35,7 +36,7 @@ def monai_label_app() -> type:
         from monailabel.tasks.infer.bundle import BundleInferTask
         from monailabel.tasks.train.bundle import BundleTrainTask
     except ImportError as error:
-        raise RuntimeError(
+        raise FailureError(
             f"Expected MONAI Label to be installed, which serves this app, but got: {error}. The "
             "app's README.md says how to install it."
         ) from error
@@ -86,7 +87,7 @@ def _find_bundles(folder: Path) -> dict[str, str]:
         if (path / "configs" / "inference.json").is_file()
     }
     if not found:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected a bundle in {folder}, but there is none: export one with `medkd export RUN "
             "--to monailabel`."
         )

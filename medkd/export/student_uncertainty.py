@@ -11,6 +11,7 @@ import torch
 from monai.bundle.config_parser import ConfigParser
 from monai.inferers.inferer import SlidingWindowInferer
 
+from medkd.errors import MissingFileError
 from medkd.networks import check_state, load_state
 from medkd.predictors import PredictionMapsInferer
 
@@ -51,7 +52,7 @@ class StudentUncertainty:
         self.model_file = self.bundle_dir / "models" / "model.pt"
         self._config_file = self.bundle_dir / "configs" / "inference.json"
         if not self._config_file.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"Expected an exported bundle in {self.bundle_dir}, but there is no "
                 f"{self._config_file}."
             )
@@ -73,7 +74,7 @@ class StudentUncertainty:
             Mean predictive entropy in nats, in ``[0, log C]``.
         """
         if not Path(image_file).exists():
-            raise FileNotFoundError(f"Expected an image at {image_file}, but there is none.")
+            raise MissingFileError(f"Expected an image at {image_file}, but there is none.")
         preprocessing, network, windows = self._load()
         case = preprocessing({"image": str(image_file)})
         infer = PredictionMapsInferer(windows, with_uncertainty=True)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from monai.bundle.config_parser import ConfigParser
 
 from medkd.data import read_manifest
-from medkd.workflows import find_manifest, open_run
+from medkd.errors import InvalidValueError, MissingFileError
+from medkd.runs import find_manifest, open_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from medkd.data import Manifest
-    from medkd.workflows import RunInference
+    from medkd.runs import RunInference
 
 __all__ = ["TrainedRun", "read_run"]
 
@@ -71,14 +72,14 @@ def read_run(run_dir: str | Path, *, manifest: str | Path | None = None) -> Trai
     folder = Path(run_dir).expanduser()
     for name in _NEEDED:
         if not (folder / name).is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"Expected {folder} to be the folder of a finished run, but it has no {name}."
             )
     config = dict(ConfigParser.load_config_file(folder / _CONFIG))
     opened = open_run(folder, device="cpu")
     found = _find_manifest(config, folder) if manifest is None else read_manifest(manifest)
     if found.num_classes != opened.num_classes:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the manifest of {folder} to have the network's {opened.num_classes} "
             f"classes, but {found.name} has {found.num_classes}."
         )
@@ -94,7 +95,7 @@ def read_run(run_dir: str | Path, *, manifest: str | Path | None = None) -> Trai
 def _find_manifest(config: dict[str, Any], folder: Path) -> Manifest:
     found = find_manifest(folder)
     if found is None:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected the manifest {config.get('manifest')} of the run {folder}, but there is no "
             "such file here: run from the folder where it was trained, or say --manifest."
         )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -72,7 +74,7 @@ def check_probabilities(values: Tensor, description: str) -> None:
     """
     lowest, highest = (bound.item() for bound in values.aminmax())
     if not (lowest >= 0 and highest <= 1 + _TOLERANCE):  # this way round, NaN is refused
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `probs` to be probabilities from 0 to 1 at every valid voxel, but got "
             f"{description} from {lowest} to {highest}."
         )

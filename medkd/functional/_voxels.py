@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from medkd._checks import check_batch, check_label, check_mask
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,13 +138,13 @@ def _selected(values: Tensor, valid: Tensor) -> Tensor:
 def _class_index(label: Tensor, num_classes: int, name: str) -> Tensor:
     lowest, highest = (bound.item() for bound in label.aminmax())
     if not (lowest >= 0 and highest < num_classes):  # this way round, NaN is refused
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{name}` to be class indices from 0 to {num_classes - 1}, "
             f"but got values from {lowest} to {highest}."
         )
     index = label.long()
     if label.is_floating_point() and not torch.equal(index.to(label.dtype), label):
-        raise ValueError(f"Expected `{name}` to be class indices, but got fractions.")
+        raise InvalidValueError(f"Expected `{name}` to be class indices, but got fractions.")
     return index
 
 

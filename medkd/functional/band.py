@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as torch_functional
 
 from medkd._checks import check_at_least, check_positive
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,7 +97,7 @@ def surface_band(label: Label, *, radius: float, spacing: Sequence[float]) -> Ma
     check_positive(radius, "radius")
     _check_layout(label)
     if len(spacing) != label.ndim - 2:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `spacing` of one number for each of {label.ndim - 2} spatial axes, "
             f"but got {tuple(spacing)}."
         )
@@ -118,7 +119,7 @@ def surface_band(label: Label, *, radius: float, spacing: Sequence[float]) -> Ma
 
 def _check_layout(label: Label) -> None:
     if not 3 <= label.ndim <= 5 or label.shape[1] != 1:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `label` of shape (B, 1, *spatial) with one to three spatial axes, "
             f"but got shape {tuple(label.shape)}."
         )

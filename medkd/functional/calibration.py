@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from medkd._checks import check_at_least
+from medkd.errors import InvalidValueError
 from medkd.functional._bins import BinSums
 from medkd.functional._top_label import top_label
 from medkd.functional._voxels import cases_in_chunks
@@ -72,7 +73,7 @@ class ReliabilityBins:
             ValueError: if the two have another number of cases or bins.
         """
         if self.count.shape != other.count.shape:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the bins to be of one shape (B, num_bins), but got shapes "
                 f"{tuple(self.count.shape)} and {tuple(other.count.shape)}."
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from medkd._checks import check_at_least
+from medkd.errors import InvalidValueError
 from medkd.functional._bins import BinSums, check_probabilities
 from medkd.functional._voxels import cases_in_chunks
 
@@ -62,7 +63,7 @@ class ClasswiseBins:
             ValueError: if the two have another number of cases, classes or bins.
         """
         if self.count.shape != other.count.shape:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the bins to be of one shape (B, C, num_bins), but got shapes "
                 f"{tuple(self.count.shape)} and {tuple(other.count.shape)}."
             )

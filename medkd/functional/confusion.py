@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from medkd._checks import check_at_least, check_mask, check_same_shape
+from medkd.errors import InvalidTypeError, InvalidValueError
 from medkd.functional._voxels import label_pairs_in_chunks
 
 if TYPE_CHECKING:
@@ -97,9 +98,9 @@ def matthews_correlation(counts: Tensor) -> Tensor:
         limit of a constant prediction).
     """
     if counts.dtype != torch.int64:
-        raise TypeError(f"Expected `counts` of dtype torch.int64, but got {counts.dtype}.")
+        raise InvalidTypeError(f"Expected `counts` of dtype torch.int64, but got {counts.dtype}.")
     if counts.ndim != 3 or counts.shape[1] != counts.shape[2]:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `counts` of shape (B, C, C), but got shape {tuple(counts.shape)}."
         )
     scores = [

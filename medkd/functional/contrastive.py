@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import normalize, softplus
 
 from medkd._checks import check_at_least, check_embeddings, check_positive
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -147,7 +148,7 @@ def contrastive_representation(
     check_embeddings(anchors, positives, "anchors", "positives")
     check_embeddings(anchors, negatives, "anchors", "negatives")
     if positives.shape != anchors.shape:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `positives` of the shape of `anchors`, {tuple(anchors.shape)}, but got "
             f"shape {tuple(positives.shape)}."
         )
@@ -176,7 +177,7 @@ def _unit(embeddings: Tensor) -> Tensor:
 
 def _check_classes(classes: Tensor, like: Tensor, name: str) -> None:
     if classes.shape != like.shape[:1] or classes.is_floating_point():
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{name}` of whole numbers and shape {tuple(like.shape[:1])}, one for each "
             f"embedding, but got {classes.dtype} of shape {tuple(classes.shape)}."
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from medkd._checks import check_label, check_mask, check_same_shape, check_uncertainty
+from medkd.errors import InvalidValueError
 from medkd.functional._voxels import maps_in_chunks
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class DisagreementSums:
             ValueError: if the two have another number of cases.
         """
         if self.count.shape != other.count.shape:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the sums to be of one shape (B, 2), but got shapes "
                 f"{tuple(self.count.shape)} and {tuple(other.count.shape)}."
             )
@@ -181,7 +182,7 @@ def _moments(uncertainty: Tensor) -> tuple[int, float, float]:
         return 0, 0.0, 0.0
     variance, mean = torch.var_mean(uncertainty.double(), correction=0)
     if not abs(mean.item()) < float("inf"):
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `uncertainty` to be finite at every valid voxel, but got NaN or infinity."
         )
     return count, mean.item(), variance.item() * count

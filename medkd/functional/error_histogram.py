@@ -15,6 +15,7 @@ from medkd._checks import (
     check_same_shape,
     check_uncertainty,
 )
+from medkd.errors import InvalidValueError
 from medkd.functional._top_label import top_label
 from medkd.functional._voxels import cases_in_chunks, maps_in_chunks
 from medkd.functional.uncertainty import entropy
@@ -79,7 +80,7 @@ class ErrorBins:
             ValueError: if the two have another number of cases or bins.
         """
         if self.right.shape != other.right.shape:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the bins to be of one shape (B, K), but got shapes "
                 f"{tuple(self.right.shape)} and {tuple(other.right.shape)}."
             )
@@ -220,7 +221,7 @@ def _check_range(uncertainty: Tensor, maximum: float, name: str) -> None:
     lowest, highest = (bound.item() for bound in uncertainty.aminmax())
     slack = _TOLERANCE * maximum
     if not (lowest >= -slack and highest <= maximum + slack):  # this way round, NaN is refused
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {name} to be from 0 to {maximum:.6g} at every valid voxel, but got values "
             f"from {lowest} to {highest}."
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from medkd._checks import check_same_shape
+from medkd.errors import InvalidTypeError, InvalidValueError
 from medkd.functional._ranking import mean_running_risk, probability_of_right_order
 
 if TYPE_CHECKING:
@@ -148,9 +149,11 @@ def _scored(
     """Both vectors of the cases that have both numbers."""
     for vector, name in ((first, first_name), (second, second_name)):
         if not vector.is_floating_point():
-            raise TypeError(f"Expected `{name}` of a floating-point dtype, but got {vector.dtype}.")
+            raise InvalidTypeError(
+                f"Expected `{name}` of a floating-point dtype, but got {vector.dtype}."
+            )
         if vector.ndim != 1:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `{name}` of shape (cases,), but got shape {tuple(vector.shape)}."
             )
     check_same_shape(second, first, second_name, first_name)

@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from medkd._checks import check_members, check_positive
+from medkd.errors import InvalidValueError
 from medkd.functional.distillation import distillation_kl
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def _mean_over_peers(terms: list[Tensor], *, num_peers: int) -> Tensor:
 def _check_peers(peer_logits: MemberLogits) -> None:
     check_members(peer_logits, "peer_logits")
     if peer_logits.shape[_PEER_DIM] < 2:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `peer_logits` of at least two peers, but got shape "
             f"{tuple(peer_logits.shape)}."
         )

@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from medkd._checks import check_at_least
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ def sample_positions(
     """
     check_at_least(num_positions, 1, "num_positions")
     if label.dim() != 2 + len(grid) or label.shape[1] != 1:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `label` of shape (B, 1, *spatial) with {len(grid)} spatial axes, but got "
             f"shape {tuple(label.shape)}."
         )
@@ -64,7 +65,7 @@ def sample_positions(
     present = classes.unique()
     quota = num_positions // len(present)
     if quota == 0:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `num_positions` to be at least the number of classes, {len(present)}, but "
             f"got {num_positions}."
         )
@@ -103,7 +104,7 @@ def features_at(features: Tensor, index: Tensor, *, grid: Sequence[int]) -> Tens
         [1.0, 3.0]
     """
     if features.dim() != 2 + len(grid):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `features` of shape (B, C, *spatial) with {len(grid)} spatial axes, but got "
             f"shape {tuple(features.shape)}."
         )

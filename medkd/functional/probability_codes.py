@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from medkd._checks import check_batch
+from medkd.errors import InvalidTypeError, InvalidValueError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,9 +117,9 @@ def decode_probs(codes: Tensor) -> Probs:
         [[1.0, 0.75, 0.0], [0.0, 0.25, 1.0]]
     """
     if codes.dtype != torch.uint8:
-        raise TypeError(f"Expected `codes` of dtype torch.uint8, but got {codes.dtype}.")
+        raise InvalidTypeError(f"Expected `codes` of dtype torch.uint8, but got {codes.dtype}.")
     if not 3 <= codes.ndim <= 5 or codes.shape[1] < 1:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `codes` of shape (B, C - 1, *spatial) with one to three spatial axes, "
             f"but got shape {tuple(codes.shape)}."
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from medkd.errors import InvalidValueError
 from medkd.functional._voxels import cases_in_chunks
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _mean_per_case(
             count += chunk_label.numel()
         # NaN is kept for "no valid voxel": a diverged network must not pass for that.
         if not abs(total) < float("inf"):
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `probs` to be finite at every valid voxel, but got NaN or infinity."
             )
         means.append(total / count if count > 0 else float("nan"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from medkd._checks import check_at_least, check_batch, check_label, check_mask, check_positive
+from medkd.errors import InvalidValueError
 from medkd.functional._bins import check_probabilities
 from medkd.functional._voxels import cases_in_chunks
 
@@ -137,10 +138,12 @@ def fit_temperature(
             del probs, labels
         del case, parts  # before the next one is loaded
     if not log_ratios:
-        raise ValueError("Expected `cases` to have at least one valid voxel, but got none.")
+        raise InvalidValueError("Expected `cases` to have at least one valid voxel, but got none.")
     numbers = sorted({part.shape[0] for part in log_ratios})
     if len(numbers) > 1:
-        raise ValueError(f"Expected `cases` to be of one number of classes, but got {numbers}.")
+        raise InvalidValueError(
+            f"Expected `cases` to be of one number of classes, but got {numbers}."
+        )
     return 1 / _best_inverse_temperature(log_ratios)
 
 

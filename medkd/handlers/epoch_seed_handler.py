@@ -11,6 +11,8 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data.utils import set_rnd
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -51,7 +53,7 @@ class EpochSeedHandler:
         dataset: Dataset | Sequence[Dataset | None],  # type: ignore[type-arg]
     ) -> None:
         if seed < 0:
-            raise ValueError(f"Expected `seed` to be zero or more, but got {seed}.")
+            raise InvalidValueError(f"Expected `seed` to be zero or more, but got {seed}.")
         self.seed = seed
         self.datasets = list(dataset) if isinstance(dataset, list | tuple) else [dataset]
 

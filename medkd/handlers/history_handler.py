@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
+from medkd.errors import FailureError
 from medkd.files import atomic_write
 from medkd.handlers.loss_terms import step_losses
 
@@ -105,7 +106,7 @@ class HistoryHandler:
     def _check_finite(self, row: dict[str, float]) -> None:
         # Here and not at every step, for reading a loss waits for the device.
         if not math.isfinite(row["loss"]):
-            raise RuntimeError(
+            raise FailureError(
                 f"Expected the loss to stay finite, but it is {row['loss']} in epoch "
                 f"{row['epoch']:.0f} of {self.file.parent}. A lower learning rate may help; the "
                 "checkpoint of the epoch before is kept."

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from ignite.metrics.metric import reinit__is_reduced
 from monai.handlers import IgniteMetricHandler
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,7 +43,7 @@ class MaskedMetricHandler(IgniteMetricHandler):
             ValueError: if it has another length.
         """
         if len(output) not in {2, 3}:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `output_transform` to give (probs, label) or (probs, label, mask), "
                 f"but got {len(output)} parts."
             )

@@ -21,7 +21,7 @@ __all__ = ["PeerWeightsHandler"]
 class PeerWeightsHandler:
     """Leaves the weights of the student's peers at the end of a training, one file each.
 
-    :func:`medkd.ensembles.load_peers` reads them. Where several processes train, the first one
+    :func:`medkd.teachers.load_peers` reads them. Where several processes train, the first one
     writes. In a configuration it stands **before** :class:`ResumeHandler`, whose ``model_file`` is
     what says that a training is done: the other way round, a kill between the two would leave a
     finished student without its peers.

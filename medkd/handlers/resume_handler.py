@@ -10,6 +10,7 @@ import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from torch import nn
 
+from medkd.errors import InvalidValueError
 from medkd.networks import check_state, load_state, save_state, save_weights
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class ResumeHandler:
         names = sorted({*self._stateful(engine), *_OWN_NAMES})
         found = sorted(state) if isinstance(state, dict) else type(state).__name__
         if found != names:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {self.checkpoint_file} to be a checkpoint of {', '.join(names)}, but "
                 f"got {found}. Remove it to train from the start."
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from torch import Tensor, nn
 
 from medkd._checks import check_at_least, check_positive
+from medkd.errors import InvalidValueError
 from medkd.functional import features_at, sample_positions
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class FeatureProjections(nn.Module):
         check_at_least(num_positions, 1, "num_positions")
         check_positive(temperature, "temperature")
         if not teacher_channels:
-            raise ValueError("Expected `teacher_channels` of at least one teacher, but got none.")
+            raise InvalidValueError(
+                "Expected `teacher_channels` of at least one teacher, but got none."
+            )
         self.temperature = float(temperature)
         self.num_positions = num_positions
         self.student_projection = nn.Linear(student_channels, embedding_dim)
@@ -59,7 +62,7 @@ class FeatureProjections(nn.Module):
     ) -> tuple[Tensor, list[Tensor], Tensor]:
         """Embeddings ``(N, D)`` of the student and of each teacher, and the classes ``(N,)``."""
         if len(teacher_features) != len(self.teacher_projections):
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `teacher_features` to be one feature map for each of "
                 f"{len(self.teacher_projections)} teachers, but got {len(teacher_features)}."
             )
@@ -83,7 +86,7 @@ def _check_features(features: Tensor, projection: nn.Linear, label: Label, name:
     """Of another batch, positions would be looked up in the wrong image."""
     expected = (label.shape[0], projection.in_features)
     if features.dim() != label.dim() or tuple(features.shape[:2]) != expected:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{name}` of shape ({expected[0]}, {expected[1]}, *spatial) for a label of "
             f"shape {tuple(label.shape)}, but got shape {tuple(features.shape)}."
         )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from medkd._checks import check_at_least
+from medkd.errors import InvalidValueError
 from medkd.functional import contrastive_representation
 from medkd.losses._feature_projections import FeatureProjections
 
@@ -113,7 +114,7 @@ class ContrastiveRepresentationLoss(FeatureProjections):
         check_at_least(num_negatives, 1, "num_negatives")
         check_at_least(bank_size, num_negatives, "bank_size")
         if combine not in _COMBINATIONS:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `combine` to be one of {', '.join(_COMBINATIONS)}, but got {combine!r}."
             )
         self.num_negatives = num_negatives

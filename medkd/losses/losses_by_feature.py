@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -43,7 +45,7 @@ def losses_by_feature(
         Linear(in_features=4, out_features=128, bias=True)
     """
     if sorted(student_channels) != sorted(teacher_channels):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the student's features, {sorted(student_channels)}, to be the teachers', "
             f"but got {sorted(teacher_channels)}."
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from monai.utils import MetricReduction
 
+from medkd.errors import FailureError
 from medkd.functional import (
     ErrorBins,
     area_under_risk_coverage,
@@ -94,7 +95,7 @@ class AreaUnderRiskCoverageMetric(MaskedMetric):
         """
         buffers = super().get_buffer()
         if buffers is None:
-            raise RuntimeError(
+            raise FailureError(
                 "Expected `AreaUnderRiskCoverageMetric` to be called before its bins are read, "
                 "but got no case."
             )

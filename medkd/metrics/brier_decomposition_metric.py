@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from monai.utils import MetricReduction
 
 from medkd._checks import check_at_least
+from medkd.errors import FailureError
 from medkd.functional import BrierDecomposition, brier_decomposition, classwise_bins
 from medkd.metrics.masked_metric import MaskedMetric
 
@@ -89,7 +90,7 @@ class BrierDecompositionMetric(MaskedMetric):
         """
         buffers = super().get_buffer()
         if buffers is None:
-            raise RuntimeError(
+            raise FailureError(
                 "Expected `BrierDecompositionMetric` to be called before its parts are read, "
                 "but got no case."
             )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from medkd.errors import InvalidTypeError, InvalidValueError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -98,9 +100,9 @@ def volume_error_by_class(counts: Tensor) -> Tensor:
 def _marginals(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Voxels of each class in the label, in the prediction, and in both."""
     if counts.dtype != torch.int64:
-        raise TypeError(f"Expected `counts` of dtype torch.int64, but got {counts.dtype}.")
+        raise InvalidTypeError(f"Expected `counts` of dtype torch.int64, but got {counts.dtype}.")
     if counts.ndim != 3 or counts.shape[1] != counts.shape[2]:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `counts` of shape (B, C, C), but got shape {tuple(counts.shape)}."
         )
     hits = counts.diagonal(dim1=1, dim2=2)

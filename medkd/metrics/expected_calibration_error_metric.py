@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from monai.utils import MetricReduction
 
 from medkd._checks import check_at_least
+from medkd.errors import FailureError
 from medkd.functional import ReliabilityBins, expected_calibration_error, reliability_bins
 from medkd.metrics.masked_metric import MaskedMetric
 
@@ -89,7 +90,7 @@ class ExpectedCalibrationErrorMetric(MaskedMetric):
         """
         buffers = super().get_buffer()
         if buffers is None:
-            raise RuntimeError(
+            raise FailureError(
                 "Expected `ExpectedCalibrationErrorMetric` to be called before its bins are read, "
                 "but got no case."
             )

@@ -9,6 +9,8 @@ import torch.distributed
 from monai.metrics import CumulativeIterationMetric, do_metric_reduction
 from monai.utils import MetricReduction, evenly_divisible_all_gather
 
+from medkd.errors import FailureError, InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -43,7 +45,9 @@ class MaskedMetric(CumulativeIterationMetric):
         super().__init__()
         known = [str(known.value) for known in MetricReduction]
         if str(reduction) not in known:
-            raise ValueError(f"Expected `reduction` to be one of {known}, but got {reduction!r}.")
+            raise InvalidValueError(
+                f"Expected `reduction` to be one of {known}, but got {reduction!r}."
+            )
         self.reduction = MetricReduction(reduction)
         self.get_not_nans = get_not_nans
 
@@ -74,7 +78,7 @@ class MaskedMetric(CumulativeIterationMetric):
         like the predictions.
         """
         if len(y) != len(y_pred) or (mask is not None and len(mask) != len(y_pred)):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `y_pred`, `y` and `mask` to be of one length, but got {len(y_pred)}, "
                 f"{len(y)} and {None if mask is None else len(mask)}."
             )
@@ -121,7 +125,7 @@ class MaskedMetric(CumulativeIterationMetric):
         """
         scores = self.get_buffer()
         if not isinstance(scores, torch.Tensor):
-            raise RuntimeError(
+            raise FailureError(
                 f"Expected `{type(self).__name__}` to be called before it is aggregated, "
                 "but got no case."
             )

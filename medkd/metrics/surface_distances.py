@@ -11,6 +11,7 @@ from monai.metrics.utils import get_surface_distance
 from scipy import ndimage
 
 from medkd._checks import check_at_least, check_mask, check_positive, check_same_shape
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,7 +150,7 @@ def _on_cpu(tensor: Tensor) -> Tensor:
 
 def _check_spacing(spacing: Sequence[float], label: Label) -> None:
     if len(spacing) != label.ndim - 2:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `spacing` of one number for each of {label.ndim - 2} spatial axes, "
             f"but got {tuple(spacing)}."
         )

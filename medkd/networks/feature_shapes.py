@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from medkd.errors import InvalidValueError
 from medkd.networks.feature_taps import check_paths
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def feature_channels(
     shapes = feature_shapes(network, torch.zeros(tuple(image_shape), device=weight.device))
     missing = [path for path in features.values() if path not in shapes]
     if missing:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {missing[0]!r} to give one feature map a run, (B, C, *spatial), but it "
             f"does not; there are {', '.join(shapes) or 'none'}."
         )
@@ -111,7 +112,7 @@ def _shapes_of_real_run(network: nn.Module, image: Tensor) -> _Shapes:
     try:
         return _shapes(network.eval(), image)
     except Exception as error:  # such as of a patch that its strides do not divide
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `image` (in a bundle `patch_size`) to be what a {type(network).__name__} "
             f"takes, but got shape {tuple(image.shape)}: {error}"
         ) from error

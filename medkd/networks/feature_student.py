@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from medkd.errors import InvalidValueError
 from medkd.networks.feature_taps import FeatureTaps
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class FeatureStudent(nn.Module):
     ) -> None:
         super().__init__()
         if sorted(features) != sorted(losses):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected one of `losses` for each of `features`, {sorted(features)}, but got "
                 f"{sorted(losses)}."
             )
@@ -76,7 +77,7 @@ class FeatureStudent(nn.Module):
         if not self.training or not self.losses:
             return self.taps.network(image)
         if label is None or teacher_features is None:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `label` and `teacher_features` in training mode, but got none."
             )
         output, features = self.taps(image)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from medkd.errors import FailureError, InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -146,9 +148,9 @@ class FeatureTaps(nn.Module):
 
     def _open(self) -> None:
         if len(self._handles) < len(self.features):
-            raise RuntimeError("Expected taps that are on their network, but they were removed.")
+            raise FailureError("Expected taps that are on their network, but they were removed.")
         if self._catch.is_open:
-            raise RuntimeError("Expected one run of a tapped network at a time, but one goes on.")
+            raise FailureError("Expected one run of a tapped network at a time, but one goes on.")
         self._catch.is_open = True
 
     def _run_until_caught(self, image: Tensor) -> None:
@@ -161,15 +163,15 @@ class FeatureTaps(nn.Module):
     def _taken(self, name: str) -> Tensor:
         where = f"`{self.features[name]}`, tapped as {name!r},"
         if name not in self._catch.outputs:
-            raise ValueError(f"Expected {where} to run once, but it did not run.")
+            raise InvalidValueError(f"Expected {where} to run once, but it did not run.")
         feature = self._catch.outputs[name]
         if feature is None:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {where} to run once, but it ran more often: tap a module that is not "
                 "used twice."
             )
         if not _is_feature_map(feature):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {where} to give a feature map (B, C, *spatial), but got "
                 f"{_describe(feature)}."
             )
@@ -193,7 +195,7 @@ def check_paths(network: nn.Module, features: Mapping[str, str]) -> None:
             continue
         close = difflib.get_close_matches(path, paths, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the feature {name!r} to be the path of a module of this "
             f"{type(network).__name__}, but there is no {path!r}.{hint} There are "
             f"{', '.join(paths)}. `medkd networks features` prints them with shapes."

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -72,9 +74,11 @@ class MeanTeacher(nn.Module):
     def __init__(self, network: nn.Module, *, decay: float = 0.99, noise: float = 0.1) -> None:
         super().__init__()
         if not 0.0 <= decay < 1.0:
-            raise ValueError(f"Expected `decay` to be at least 0 and below 1, but got {decay}.")
+            raise InvalidValueError(
+                f"Expected `decay` to be at least 0 and below 1, but got {decay}."
+            )
         if not noise >= 0.0:  # this way round, NaN is refused
-            raise ValueError(f"Expected `noise` to be zero or more, but got {noise}.")
+            raise InvalidValueError(f"Expected `noise` to be zero or more, but got {noise}.")
         self.decay = float(decay)
         self.noise = float(noise)
         self.student = network

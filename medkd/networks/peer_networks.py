@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -48,9 +50,11 @@ class PeerNetworks(nn.Module):
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
         if not networks:
-            raise ValueError("Expected `networks` to hold at least one network, but got none.")
+            raise InvalidValueError(
+                "Expected `networks` to hold at least one network, but got none."
+            )
         if len({id(network) for network in networks}) < len(networks):
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `networks` to be different objects, but got one of them twice; in a "
                 'configuration, "%" copies a definition where "@" shares it.'
             )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from medkd._checks import check_at_least
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,12 +52,14 @@ class ReconstructionDecoder(nn.Module):
     def __init__(self, channels: Sequence[int], *, num_channels: int, spatial_dims: int) -> None:
         super().__init__()
         if not channels:
-            raise ValueError("Expected `channels` of at least one feature, but got none.")
+            raise InvalidValueError("Expected `channels` of at least one feature, but got none.")
         for number in channels:
             check_at_least(number, 1, "channels")
         check_at_least(num_channels, 1, "num_channels")
         if spatial_dims not in _CONVOLUTIONS:
-            raise ValueError(f"Expected `spatial_dims` to be 1, 2 or 3, but got {spatial_dims}.")
+            raise InvalidValueError(
+                f"Expected `spatial_dims` to be 1, 2 or 3, but got {spatial_dims}."
+            )
         self.levels = nn.ModuleList(
             _level(width + skip, skip, spatial_dims) for width, skip in itertools.pairwise(channels)
         )
@@ -66,7 +69,7 @@ class ReconstructionDecoder(nn.Module):
     def forward(self, features: Sequence[Tensor], *, size: Sequence[int]) -> Tensor:
         """The image; see the class."""
         if len(features) != len(self.levels) + 1:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `features` of {len(self.levels) + 1} levels, but got {len(features)}."
             )
         current, *skips = features

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from medkd.errors import InvalidValueError
 from medkd.networks.feature_shapes import feature_shapes
 from medkd.networks.feature_taps import FeatureTaps
 from medkd.networks.reconstruction_decoder import ReconstructionDecoder
@@ -64,7 +65,7 @@ class TwoTaskNetwork(nn.Module):
         shapes = feature_shapes(network, torch.zeros(tuple(image_shape), device=weight.device))
         missing = [path for path in encoder if path not in shapes]
         if missing or not encoder:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `encoder` to be paths of modules that give one feature map a run, but "
                 f"got {missing[0] if missing else 'none'!r}; there are {', '.join(shapes)}."
             )

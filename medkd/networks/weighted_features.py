@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, overload
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,7 +48,7 @@ def weighted_features(
     if not isinstance(features, Mapping):
         return [weighted_features(each, weights) for each in features]
     if sorted(features) != sorted(weights):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `weights` of the features {sorted(features)}, but got those of "
             f"{sorted(weights)}."
         )

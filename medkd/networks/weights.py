@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from medkd.errors import InvalidValueError, MissingFileError
 from medkd.files import atomic_write
 
 if TYPE_CHECKING:
@@ -52,13 +53,13 @@ def load_state(path: str | Path, *, map_location: str | torch.device = "cpu") ->
         ValueError: if the file is damaged or holds more than tensors and plain containers.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"Expected a file of weights at {path}, but there is none.")
+        raise MissingFileError(f"Expected a file of weights at {path}, but there is none.")
     # Read here, so that what goes wrong below is the content's fault and not the disk's.
     content = io.BytesIO(Path(path).read_bytes())
     try:
         return torch.load(content, map_location=map_location, weights_only=True)
     except Exception as error:  # on damaged bytes torch raises KeyError, struct.error and more
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {path} to hold weights only, but it cannot be read as such: it is damaged, "
             "or was written by something else."
         ) from error
@@ -92,7 +93,7 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
         >>> save_weights(nn.Linear(2, 1), path)
         >>> load_weights(nn.Linear(3, 1), path)
         Traceback (most recent call last):
-        ValueError: Expected ... to hold weights of this Linear, but weight has shape (1, 2) ...
+        medkd.errors.InvalidValueError: Expected ... to hold weights of this Linear, but weight ...
     """
     state = load_state(path)
     check_state(network, state, path)
@@ -123,7 +124,7 @@ def check_state(network: nn.Module, state: Any, path: str | Path) -> None:  # no
     ]
     if faults:
         more = f" (and {len(faults) - _SHOWN} more)" if len(faults) > _SHOWN else ""
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {path} to hold weights of this {type(network).__name__}, but "
             f"{'; '.join(faults[:_SHOWN])}{more}: it was trained with another architecture."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from medkd.errors import MissingKeyError
 from medkd.planning.bundle_template import METHODS
 from medkd.planning.slices_choice import SLICES
 
@@ -92,7 +93,7 @@ def replace_ids(config: dict[str, Any], values: Mapping[str, Any]) -> None:
         for section in sections:
             place = place[section]
         if last not in place:
-            raise KeyError(f"Expected the template to have the id {name!r}, but got none.")
+            raise MissingKeyError(f"Expected the template to have the id {name!r}, but got none.")
         place[last] = copy.deepcopy(value)
 
 

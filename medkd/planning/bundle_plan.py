@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from monai.bundle.config_parser import ConfigParser
 
+from medkd.errors import InvalidValueError
 from medkd.planning.architecture_choice import choose_channels, downsampling
 from medkd.planning.bundle_template import METHODS, find_template
 from medkd.planning.choice import Choice
@@ -101,14 +102,14 @@ def plan_bundle(
             ``num_members`` is not possible.
     """
     if method not in METHODS:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `method` to be one of {', '.join(METHODS)}, but got {method!r}."
         )
     if not memory > 0:
-        raise ValueError(f"Expected `memory` to be above 0 GiB, but got {memory}.")
+        raise InvalidValueError(f"Expected `memory` to be above 0 GiB, but got {memory}.")
     settings = METHODS[method]
     if fingerprint.num_unlabeled and not settings.uses_unlabeled:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected every training case to have a label for the method {method}, but "
             f"{fingerprint.num_unlabeled} of {fingerprint.num_cases} have none: the method dmd "
             "learns from such."
@@ -251,7 +252,7 @@ def _choose_networks(
     if "num_members" in template.train:
         return {"num_members": _choose_num_members(template, num_members)}
     if num_members is not None:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected no `num_members` for a method without an ensemble, but got {num_members}."
         )
     reason = (
@@ -293,7 +294,7 @@ def _choose_num_members(template: BundleTemplate, num_members: int | None) -> Ch
     stated = template.train["num_members"] if num_members is None else num_members
     if stated < 1 or (overlays and stated > overlays):
         most = f"1 to {overlays}, the members of a diverse ensemble" if overlays else "at least 1"
-        raise ValueError(f"Expected `num_members` to be {most}, but got {stated}.")
+        raise InvalidValueError(f"Expected `num_members` to be {most}, but got {stated}.")
     kind = "architecture and loss" if overlays else "seed"
     who = "The template's number" if num_members is None else "As asked for"
     return Choice(stated, f"{who}; the members differ by {kind}." if stated > 1 else f"{who}.")

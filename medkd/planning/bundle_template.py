@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from monai.bundle.config_parser import ConfigParser
 
 import medkd
+from medkd.errors import MissingFileError
 from medkd.planning.choice import Choice
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def find_template(name: str) -> BundleTemplate:
     root = next((place for place in places if (place / _MARK).is_dir()), places[0]) / name
     missing = [file for file in _REQUIRED if not (root / file).is_file()]
     if missing:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected the bundle {name} to come with medkd, but there is no {root / missing[0]}."
         )
     configs = {file: _load(root / file) for file in _JSON_FILES if (root / file).is_file()}

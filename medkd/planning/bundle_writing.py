@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medkd.data import write_manifest
+from medkd.errors import ExistingFileError
 from medkd.files import atomic_folder, atomic_write
 from medkd.planning.bundle_changes import planned_configs
 from medkd.planning.bundle_readme import readme_text
@@ -38,11 +39,11 @@ def check_output(output: str | Path, *, overwrite: bool = False) -> Path:
     if not path.exists():
         return path
     if not overwrite:
-        raise FileExistsError(
+        raise ExistingFileError(
             f"Expected a new folder for --output, but {path} exists: --overwrite?"
         )
     if not (path / _MARK).is_file():
-        raise FileExistsError(
+        raise ExistingFileError(
             f"Expected --output to be new or a bundle that `medkd plan` wrote, but {path} has no "
             f"{_MARK}; it is not overwritten."
         )

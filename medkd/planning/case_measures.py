@@ -12,6 +12,7 @@ from nibabel.affines import voxel_sizes
 from nibabel.orientations import aff2axcodes, io_orientation
 
 from medkd.data import EncodeLabeld, VolumeFileReader
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,12 +103,12 @@ def measure_case(case: Case, manifest: Manifest, folder: Path) -> CaseMeasures:
     if case.is_labeled:
         label = _read_label(folder / case.paths("label")[0], manifest)
     if label.shape != volumes.shape[1:]:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the label of case {case.case_id!r} to be of the shape of its image, "
             f"{volumes.shape[1:]}, but got {label.shape}."
         )
     if not np.isfinite(volumes).all():
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the image of case {case.case_id!r} to hold numbers, but got NaN or infinity."
         )
     class_voxels = np.bincount(label.ravel(), minlength=manifest.num_classes) * case.is_labeled

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from medkd.errors import InvalidValueError
 from medkd.planning.case_measures import CaseMeasures, ChannelMeasures, measure_case
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def take_fingerprint(manifest: Manifest, dataset_dir: str | Path) -> Fingerprint
             not belong together, there is no training split, or no training case shows a structure.
     """
     if manifest.spatial_dims != _VOLUMES:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected volumes, but got {manifest.name}, a data set of pictures: bundles/end_kl is "
             "the bundle for them, with --manifest and --dataset_dir."
         )
@@ -168,7 +169,7 @@ def summarize_measures(measures: Sequence[CaseMeasures], manifest: Manifest) -> 
     """
     foreground = [sum(case.class_voxels[1:]) for case in measures]
     if not sum(foreground):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the training labels of {manifest.name} to show a structure, but got "
             f"background alone in all {sum(case.is_labeled for case in measures)} cases."
         )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -68,7 +70,7 @@ def measure_network(
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             logits = network(torch.zeros(shape))
     if logits.shape[-len(factors) :] != shape[-len(factors) :]:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected a network whose output is of the size of its input, {shape[2:]}, but got "
             f"{tuple(logits.shape)}."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from medkd.errors import InvalidValueError
 from medkd.planning.architecture_choice import choose_strides, downsampling, round_up
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def choose_patch(
             # What is far too large is not measured: memory is about in proportion to the voxels.
             bound = _MARGIN * math.prod(patch) * budget / needed
         if not axes:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `memory` to be enough for the smallest patch, {patch}, which takes "
                 f"{needed / 2**30:.2f} GiB, but got {budget / 2**30:.2f} GiB."
             )

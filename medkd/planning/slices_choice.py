@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medkd.errors import InvalidValueError
 from medkd.planning.architecture_choice import choose_channels, choose_strides, downsampling
 from medkd.planning.choice import Choice
 
@@ -62,7 +63,7 @@ def choose_slices(
             break
         longest -= _STEP
     if needed > budget:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `memory` to be enough for the smallest slice, {patch}, which takes "
             f"{needed / 2**30:.2f} GiB, but got {budget / 2**30:.2f} GiB."
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from medkd.errors import InvalidValueError
 from medkd.functional import entropy
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ def _reduce(sums: Tensor, maps: dict[str, Tensor], *, axis: int) -> None:
         chunk = sums.narrow(axis + 1, start, length)
         largest, index = chunk.max(dim=0)
         if not bool(torch.isfinite(largest).all()):
-            raise ValueError("Expected `network` to give finite logits, but got NaN or infinity.")
+            raise InvalidValueError(
+                "Expected `network` to give finite logits, but got NaN or infinity."
+            )
         maps["segmentation"].narrow(axis, start, length).copy_(index)
         if len(maps) == 1:
             continue

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from medkd._checks import check_at_least
+from medkd.errors import InvalidValueError
 from medkd.predictors._joining import join_members
 from medkd.predictors.network_predictor import NetworkPredictor
 
@@ -84,7 +85,7 @@ class MonteCarloDropoutPredictor:
     ) -> None:
         check_at_least(num_samples, 1, "num_samples")
         if not _active_dropout(network):
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `network` to have a dropout module with a probability above zero, but "
                 f"got a {type(network).__name__} without one."
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from monai.utils import convert_to_tensor
 
+from medkd.errors import InvalidValueError
 from medkd.predictors._joining import join_members
 from medkd.predictors.batched_members import batch_members, have_one_architecture, is_faster
 
@@ -64,9 +65,11 @@ class NetworkPredictor:
         batched: bool | Literal["auto"] = False,
     ) -> None:
         if not members:
-            raise ValueError("Expected `members` to hold at least one network, but got none.")
+            raise InvalidValueError(
+                "Expected `members` to hold at least one network, but got none."
+            )
         if batched not in (False, True, "auto"):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `batched` to be False, True or 'auto', but got {batched!r}."
             )
         self.members = [member.eval() for member in members]
@@ -76,7 +79,7 @@ class NetworkPredictor:
         if batched == "auto" and (len(members) == 1 or not have_one_architecture(self.members)):
             self.batched = False
         if self.batched is True and not have_one_architecture(self.members):
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `members` to be of one architecture, for they are to run batched, but "
                 f"got {', '.join(type(member).__name__ for member in members)} that differ in "
                 "more than their weights."

@@ -13,6 +13,7 @@ from monai.utils import PytorchPadMode, convert_to_tensor, ensure_tuple_rep, fal
 from torch import nn
 from tqdm import tqdm
 
+from medkd.errors import InvalidTypeError, InvalidValueError
 from medkd.predictors._window_buffer import WindowBuffer
 
 if TYPE_CHECKING:
@@ -82,12 +83,12 @@ class PredictionMapsInferer(Inferer):
         super().__init__()
         # Another subclass makes its windows in another way.
         if type(windows) not in (SlidingWindowInferer, SliceInferer):
-            raise TypeError(
+            raise InvalidTypeError(
                 "Expected `windows` to be a monai.inferers.SliceInferer or SlidingWindowInferer, "
                 f"but got {type(windows).__name__}."
             )
         if windows.with_coord:
-            raise ValueError("Expected `windows` with `with_coord` False, but got True.")
+            raise InvalidValueError("Expected `windows` with `with_coord` False, but got True.")
         self.windows = windows
         self.with_probability = _switch(with_probability, "with_probability")
         self.with_uncertainty = _switch(with_uncertainty, "with_uncertainty")
@@ -121,7 +122,9 @@ class PredictionMapsInferer(Inferer):
         several = isinstance(network, (list, tuple, nn.ModuleList))
         members: list[Callable[..., Tensor]] = [*network] if several else [network]  # type: ignore[misc,list-item]
         if not members:
-            raise ValueError("Expected `network` to hold at least one network, but got none.")
+            raise InvalidValueError(
+                "Expected `network` to hold at least one network, but got none."
+            )
 
         def logits_of(member: Callable[..., Tensor], window: Tensor) -> Tensor:
             called = partial(member, *args, **kwargs)
@@ -237,19 +240,19 @@ class PredictionMapsInferer(Inferer):
 def _switch(value: bool | str, name: str) -> bool:
     text = str(value).lower()
     if text not in ("true", "false"):
-        raise TypeError(f"Expected `{name}` to be true or false, but got {value!r}.")
+        raise InvalidTypeError(f"Expected `{name}` to be true or false, but got {value!r}.")
     return text == "true"
 
 
 def _probs(logits: Tensor, window: Tensor) -> Probs:
     """Float32 probabilities of one member's logits."""
     if not isinstance(logits, torch.Tensor):
-        raise TypeError(
+        raise InvalidTypeError(
             f"Expected `network` to give a tensor of logits, but got {type(logits).__name__}."
         )
     expected = (len(window), *window.shape[2:])
     if (len(logits), *logits.shape[2:]) != expected or logits.shape[1] < 2:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `network` to give logits (B, C, *window) of two classes or more for windows "
             f"{tuple(window.shape)}, but got shape {tuple(logits.shape)}."
         )

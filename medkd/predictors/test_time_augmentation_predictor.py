@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
+from medkd.errors import InvalidValueError
 from medkd.predictors._joining import join_members
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class TestTimeAugmentationPredictor:
         if transpose_axes is not None:
             _check_axes(transpose_axes, "transpose_axes")
             if len(transpose_axes) != 2:
-                raise ValueError(
+                raise InvalidValueError(
                     f"Expected `transpose_axes` to be two axes, but got {tuple(transpose_axes)}."
                 )
         self.predictor = predictor
@@ -140,7 +141,7 @@ class TestTimeAugmentationPredictor:
     def _check_image(self, image: Tensor) -> None:
         highest = max((*self.flip_axes, *(self.transpose_axes or ())), default=-1)
         if highest >= image.ndim - 2:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `image` to have a spatial axis {highest}, for it is to be flipped or "
                 f"exchanged, but got shape {tuple(image.shape)}."
             )
@@ -171,7 +172,7 @@ class _View(NamedTuple):
 
 def _check_axes(axes: Sequence[int], name: str) -> None:
     if any(axis < 0 for axis in axes) or len(set(axes)) < len(axes):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{name}` to be different spatial axes, counted from zero, "
             f"but got {tuple(axes)}."
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import colormaps
 
+from medkd.errors import InvalidValueError
 from medkd.reports.case_overlays import cropped_to_mask, error_picture, shown_image
 from medkd.reports.figure_style import FIGURE_WIDTH, UNSCORED, hide_frame, render
 
@@ -64,7 +65,9 @@ def plot_disagreement(results: EvaluationResults) -> bytes:
     """
     pictures = [cropped_to_mask(picture) for picture in pictures_with_members(results)]
     if not pictures:
-        raise ValueError("Expected `pictures` with the disagreement of members, but got none.")
+        raise InvalidValueError(
+            "Expected `pictures` with the disagreement of members, but got none."
+        )
     heights = [_PANEL_WIDTH * _ratio(picture) + _TITLE_HEIGHT for picture in pictures]
     scales = (math.log(len(results.class_names)), _top(pictures))
 

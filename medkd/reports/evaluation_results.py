@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from medkd.errors import InvalidValueError
 from medkd.reports.score_columns import REGION_ENDINGS
 
 if TYPE_CHECKING:
@@ -142,16 +143,18 @@ class EvaluationResults:
 
     def __post_init__(self) -> None:
         if not self.methods:
-            raise ValueError("Expected `methods` to have at least one method, but got none.")
+            raise InvalidValueError("Expected `methods` to have at least one method, but got none.")
         names = [method.name for method in self.methods]
         if len(set(names)) < len(names):
-            raise ValueError(f"Expected `methods` to have distinct names, but got {names}.")
+            raise InvalidValueError(f"Expected `methods` to have distinct names, but got {names}.")
         if len(self.class_names) < 2:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `class_names` of two classes or more, but got {list(self.class_names)}."
             )
         if self.shift is not None and self.shift[1] < 1:
-            raise ValueError(f"Expected `shift` of strength 1 or more, but got {self.shift}.")
+            raise InvalidValueError(
+                f"Expected `shift` of strength 1 or more, but got {self.shift}."
+            )
         for method in self.methods:
             _check_cases(method, set(self.case_ids))
 
@@ -184,7 +187,7 @@ class EvaluationResults:
 def _check_size(picture: np.ndarray, shapes: tuple[tuple[int, ...], ...], name: str) -> None:
     if picture.shape not in shapes or len(shapes[0]) != 2:
         expected = " or ".join(str(shape) for shape in shapes)
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{name}` of a 2-D case to be of shape {expected}, "
             f"but got shape {picture.shape}."
         )
@@ -193,7 +196,7 @@ def _check_size(picture: np.ndarray, shapes: tuple[tuple[int, ...], ...], name: 
 def _check_cases(method: MethodResult, expected: set[str]) -> None:
     for name, cases in (("scores", method.scores), ("seconds_per_case", method.seconds_per_case)):
         if not cases or set(cases) != expected:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `{name}` of {method.name} to be of the cases {sorted(expected)}, "
                 f"at least one, but got {sorted(cases)}."
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medkd.errors import InvalidValueError
+
 __all__ = ["MethodCost"]
 
 
@@ -35,6 +37,10 @@ class MethodCost:
         for name in ("multiply_adds", "peak_memory_bytes", "training_seconds"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
-                raise ValueError(f"Expected `{name}` to be 0 or more, or None, but got {value}.")
+                raise InvalidValueError(
+                    f"Expected `{name}` to be 0 or more, or None, but got {value}."
+                )
         if self.num_passes < 1:
-            raise ValueError(f"Expected `num_passes` to be 1 or more, but got {self.num_passes}.")
+            raise InvalidValueError(
+                f"Expected `num_passes` to be 1 or more, but got {self.num_passes}."
+            )

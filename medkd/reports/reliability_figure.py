@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from medkd.errors import InvalidValueError
 from medkd.reports.figure_style import FIGURE_WIDTH, MUTED, method_styles, render
 from medkd.reports.volume_grid import in_voxels
 
@@ -63,7 +64,7 @@ def plot_reliability(results: EvaluationResults, region: str) -> bytes:
         if (curve := pooled_curve(method.reliability.get(region))) is not None
     }
     if not curves:
-        raise ValueError(f"Expected `reliability` of {region} in some method, but got none.")
+        raise InvalidValueError(f"Expected `reliability` of {region} in some method, but got none.")
     titles = {method.name: method.title for method in results.methods}
     styles = method_styles(results.methods)
     low = _lowest(curves, len(results.class_names))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
+from medkd.errors import InvalidValueError
 from medkd.functional import area_under_risk_coverage, risk_coverage_curve
 from medkd.reports.figure_style import FIGURE_WIDTH, INK, MUTED, method_styles, render
 from medkd.reports.volume_grid import in_voxels
@@ -73,7 +74,7 @@ def plot_risk_coverage(results: EvaluationResults) -> bytes:
         if (curve := pooled_risk_curve(method.errors.get(region))) is not None
     }
     if not curves:
-        raise ValueError(f"Expected `errors` of {region} in some method, but got none.")
+        raise InvalidValueError(f"Expected `errors` of {region} in some method, but got none.")
     styles = method_styles(results.methods)
     titles = {method.name: method.title for method in results.methods}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medkd.errors import InvalidValueError, MissingFileError
 from medkd.reports.evaluation_results import MethodResult
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def read_runs(folders: Sequence[str | Path]) -> dict[Path, list[StoredReport]]:
     resolved = [path.resolve() for path in paths]
     for index, path in enumerate(resolved):
         if path in resolved[:index]:
-            raise ValueError(f"Expected distinct runs, but got {paths[index]} twice.")
+            raise InvalidValueError(f"Expected distinct runs, but got {paths[index]} twice.")
     names = _names(resolved)
     return {
         path: _newest([_read_report(folder, name) for folder in _report_folders(path)])
@@ -91,7 +92,7 @@ def _report_folders(run: Path) -> list[Path]:
     candidates = dict.fromkeys(path for pattern in patterns for path in sorted(run.glob(pattern)))
     folders = [folder for folder in candidates if (folder / _METRICS).is_file()]
     if not folders:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected {run} to be the folder of a run or of a report, but there is no {_METRICS} "
             "in it, in its folders or in its evaluation folders."
         )
@@ -131,7 +132,7 @@ def _read_report(folder: Path, run: str) -> StoredReport:
             written=file.stat().st_mtime,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {file} and {_CASES} beside it to be as a report writes them, but got "
             f"{type(error).__name__}: {error}"
         ) from error
@@ -147,7 +148,7 @@ def _read_methods(entries: Mapping[str, Any], file: Path) -> tuple[MethodResult,
             scores[name][case_id] = {metric: _number(value) for metric, value in row.items()}
     cases = {frozenset(rows) for rows in scores.values()}
     if len(cases) != 1 or not next(iter(cases)):
-        raise ValueError("the methods have no cases, or not the same")
+        raise InvalidValueError("the methods have no cases, or not the same")
     return tuple(
         MethodResult(
             name=name,

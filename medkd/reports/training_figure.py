@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from medkd.errors import InvalidValueError
 from medkd.reports.figure_style import FIGURE_WIDTH, render
 from medkd.reports.score_columns import score_title
 
@@ -52,7 +53,7 @@ def plot_training_curves(results: EvaluationResults) -> bytes:
     """
     quantities = curve_names(results.histories)
     if not quantities:
-        raise ValueError("Expected `histories` with a quantity over epochs, but got none.")
+        raise InvalidValueError("Expected `histories` with a quantity over epochs, but got none.")
     groups = [_group(network) for network in results.histories]
     colors = _colors(groups)
     # The width that leaves the fewest places of the last row empty.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from medkd.errors import InvalidValueError
 from medkd.reports.number_texts import NO_VALUE
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class VolumeGrid:
 
     def __post_init__(self) -> None:
         if len({len(spacing) for spacing in self.spacings.values()}) != 1:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `spacings` of at least one case, each of as many axes, "
                 f"but got {dict(self.spacings)}."
             )

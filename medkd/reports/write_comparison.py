@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medkd.errors import InvalidValueError
 from medkd.reports.case_statistics import case_statistics
 from medkd.reports.comparison_groups import data_sets, shift_series
 from medkd.reports.comparison_page import comparison_page
@@ -55,13 +56,13 @@ def write_comparison(
             not what a report writes, or the output is the folder of a report.
     """
     if not runs:
-        raise ValueError("Expected `runs` to have at least one run, but got none.")
+        raise InvalidValueError("Expected `runs` to have at least one run, but got none.")
     by_folder = read_runs(runs)
     chosen = next(iter(by_folder)) if baseline is None else _resolved(baseline)
     if chosen not in by_folder:
-        raise ValueError(f"Expected `baseline` to be one of the runs, but got {baseline}.")
+        raise InvalidValueError(f"Expected `baseline` to be one of the runs, but got {baseline}.")
     if (Path(output_dir) / "metrics.json").exists():
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `output_dir` to be a folder of its own, but {output_dir} holds a report."
         )
     reports = [report for group in by_folder.values() for report in group]

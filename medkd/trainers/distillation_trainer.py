@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from monai.utils.enums import CommonKeys
 
 from medkd._checks import check_distillation_weight
+from medkd.errors import FailureError
 from medkd.trainers.loss_terms_trainer import LossTermsTrainer, over_heads
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class DistillationTrainer(LossTermsTrainer):
         if self.teacher is not None:
             return self.teacher(image)
         if self.soft_label_key not in batchdata:
-            raise RuntimeError(
+            raise FailureError(
                 f"Expected the batch to hold soft labels as `{self.soft_label_key}`, or a "
                 f"`teacher` to compute them, but got {sorted(map(str, batchdata))} and no teacher."
             )

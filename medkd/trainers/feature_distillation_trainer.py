@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from monai.utils.enums import CommonKeys
 
 from medkd._checks import check_weights
+from medkd.errors import InvalidValueError
 from medkd.trainers.distillation_trainer import DistillationTrainer
 from medkd.trainers.loss_terms_trainer import heads_of
 
@@ -36,7 +37,7 @@ class FeatureDistillationTrainer(DistillationTrainer):
 
     Args:
         feature_teacher: ``image -> {name: [features of each teacher]}``, such as
-            :class:`medkd.ensembles.FeatureTeacher`; ``None`` for a network that has no teacher.
+            :class:`medkd.teachers.FeatureTeacher`; ``None`` for a network that has no teacher.
         own_weights: :math:`\beta_k` by the name of the network's own loss, each finite and zero or
             more; one of weight zero is not computed. Without any, ``network`` is a plain one, as
             members are.
@@ -75,7 +76,7 @@ class FeatureDistillationTrainer(DistillationTrainer):
             compared = {"label": label, "teacher_features": self.feature_teacher(image)}
         output, terms = engine.inferer(image, engine.network, **compared)
         if sorted(terms) != sorted(self.own_weights):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `own_weights` for the network's losses {sorted(terms)}, but got "
                 f"{sorted(self.own_weights)}."
             )

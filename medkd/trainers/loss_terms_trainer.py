@@ -13,6 +13,8 @@ from monai.engines.workflow import Workflow
 from monai.utils.enums import CommonKeys
 from torch import nn
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -51,12 +53,12 @@ class LossTermsTrainer(SupervisedTrainer, ABC):
         **kwargs: Any,  # noqa: ANN401 - handed to MONAI's engine
     ) -> None:
         if kwargs.get("accumulation_steps", 1) != 1:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `accumulation_steps` to be 1, for every step of this trainer updates the "
                 f"weights, but got {kwargs['accumulation_steps']}."
             )
         for name in sorted({"prepare_batch", "to_kwargs"} & kwargs.keys()):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected no `{name}`, for this trainer takes a batch apart by its keys, but got "
                 f"{kwargs[name]!r}."
             )

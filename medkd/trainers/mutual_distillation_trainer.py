@@ -9,6 +9,7 @@ import torch
 from monai.utils.enums import CommonKeys
 from torch.nn.parallel import DistributedDataParallel
 
+from medkd.errors import InvalidTypeError, InvalidValueError
 from medkd.functional import entropy
 from medkd.networks import MeanTeacher, PeerNetworks
 from medkd.trainers.loss_terms_trainer import LossTermsTrainer, heads_of, over_heads
@@ -99,7 +100,7 @@ class MutualDistillationTrainer(LossTermsTrainer):
         if self.mutual_weight > 0 and self.unlabeled_key in batchdata:
             unlabeled, image = batchdata[self.unlabeled_key], taken[CommonKeys.IMAGE]
             if unlabeled.shape[1:] != image.shape[1:]:
-                raise ValueError(
+                raise InvalidValueError(
                     f"Expected `{self.unlabeled_key}` of the channels and the grid of `image`, "
                     f"{tuple(image.shape[1:])}, but got {tuple(unlabeled.shape[1:])}."
                 )
@@ -156,7 +157,7 @@ class MutualDistillationTrainer(LossTermsTrainer):
 
 def _check_network(network: object) -> None:
     if not isinstance(network, PeerNetworks | MeanTeacher):
-        raise TypeError(
+        raise InvalidTypeError(
             "Expected `network` to be PeerNetworks or a MeanTeacher, but got "
             f"{type(network).__name__}."
         )
@@ -164,19 +165,21 @@ def _check_network(network: object) -> None:
 
 def _check_not_negative(value: float, name: str) -> None:
     if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"Expected `{name}` to be finite and zero or more, but got {value}.")
+        raise InvalidValueError(
+            f"Expected `{name}` to be finite and zero or more, but got {value}."
+        )
 
 
 def _check_mutual(
     mutual_weight: float, mutual_loss: nn.Module | None, network: PeerNetworks | MeanTeacher
 ) -> None:
     if mutual_loss is None:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `mutual_loss` when `mutual_weight` is above zero, but got None with a weight "
             f"of {mutual_weight}."
         )
     if len(network.networks) < 2:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `network` to hold at least two networks when `mutual_weight` is above zero, "
             f"but got one with a weight of {mutual_weight}."
         )

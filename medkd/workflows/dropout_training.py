@@ -9,7 +9,7 @@ from medkd.workflows.member_training import train_members
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from medkd.workflows.process_group import ProcessGroup
+    from medkd.runs.process_group import ProcessGroup
 
 __all__ = ["train_dropout_network"]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from monai.bundle.config_parser import ConfigParser
 
 from medkd._checks import check_at_least, check_weights
-from medkd.ensembles import FeatureTeacher, count_members, load_members
 from medkd.losses import losses_by_feature
 from medkd.networks import feature_channels, weighted_features
-from medkd.workflows.running_configuration import merged_parser
+from medkd.runs.configuration import merged_parser
+from medkd.teachers import FeatureTeacher, count_members, load_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,11 +10,12 @@ from monai.bundle.config_parser import ConfigParser
 from monai.bundle.workflows import ConfigWorkflow
 
 from medkd._checks import check_at_least
-from medkd.ensembles import member_dir
+from medkd.errors import InvalidValueError
 from medkd.files import atomic_write
-from medkd.workflows.process_group import ProcessGroup, process_count
-from medkd.workflows.running_configuration import merged_parser
-from medkd.workflows.training_settings import check_same_settings, training_settings
+from medkd.runs.configuration import merged_parser
+from medkd.runs.process_group import ProcessGroup, process_count
+from medkd.runs.training_settings import check_same_settings, training_settings
+from medkd.teachers import member_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,12 +56,12 @@ def train_members(
     """
     check_at_least(num_members, 1, "num_members")
     if overlays and num_members > len(overlays):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `num_members` to be at most the {len(overlays)} files of `member_overlays`, "
             f"but got {num_members}."
         )
     if process_group is None and process_count() > 1:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected a `process_group` for {process_count()} processes, but got none. Add "
             "multi_gpu.json to --config_file, or start the run without torchrun."
         )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from monai.utils.misc import set_determinism
 
 from medkd.files import remove_leftovers
-from medkd.workflows.process_group import ProcessGroup
-from medkd.workflows.running_configuration import running_parser
-from medkd.workflows.training_settings import (
+from medkd.runs.configuration import running_parser
+from medkd.runs.process_group import ProcessGroup
+from medkd.runs.training_settings import (
     check_same_settings,
     training_settings,
     write_settings,

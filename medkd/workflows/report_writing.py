@@ -11,6 +11,10 @@ import torch
 from monai.transforms.compose import Compose
 
 from medkd.functional import failure_aurc, failure_auroc, rank_correlation
+from medkd.judging.case_pictures import pictures_of
+from medkd.judging.evaluation import TEMPERATURE_ENDING, evaluate_cases
+from medkd.judging.methods import predictors_by_method
+from medkd.judging.prepared_case import BAND_RADIUS_MM
 from medkd.reports import (
     REGION_ENDINGS,
     WHOLE_IMAGE_ENDINGS,
@@ -21,20 +25,16 @@ from medkd.reports import (
     format_table,
     write_report,
 )
-from medkd.workflows.case_pictures import pictures_of
-from medkd.workflows.evaluation import TEMPERATURE_ENDING, evaluate_cases
-from medkd.workflows.network_weights import network_weights
-from medkd.workflows.predictor_table import predictors_by_method
-from medkd.workflows.prepared_case import BAND_RADIUS_MM
+from medkd.runs.network_weights import network_weights
+from medkd.runs.training_time import read_histories, training_seconds
 from medkd.workflows.temperature_fitting import read_temperatures
-from medkd.workflows.training_time import read_histories, training_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from medkd.judging.evaluation import MethodScores
     from medkd.predictors import Predictor
-    from medkd.workflows.evaluation import MethodScores
 
 __all__ = ["evaluate_run"]
 

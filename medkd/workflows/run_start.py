@@ -11,12 +11,13 @@ from pathlib import Path
 import torch
 from monai.bundle.config_parser import ConfigParser
 
+from medkd.errors import MissingFileError
 from medkd.files import atomic_write
-from medkd.workflows.error_reporting import report_errors_in_one_sentence
-from medkd.workflows.override_checks import check_ids
-from medkd.workflows.process_group import ProcessGroup, process_rank
-from medkd.workflows.running_configuration import running_parser
-from medkd.workflows.training_settings import check_same_settings, training_settings
+from medkd.runs.configuration import running_parser
+from medkd.runs.error_reporting import report_errors_in_one_sentence
+from medkd.runs.override_checks import check_ids
+from medkd.runs.process_group import ProcessGroup, process_rank
+from medkd.runs.training_settings import check_same_settings, training_settings
 
 __all__ = ["start_run"]
 
@@ -50,7 +51,7 @@ def start_run(
     report_errors_in_one_sentence(log_file)
     known_file = Path(bundle_root) / known
     if not known_file.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected the bundle in `bundle_root`, but there is no {known_file}. Run from the "
             "folder that holds it, or say where it is with --bundle_root."
         )

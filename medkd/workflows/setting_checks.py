@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from medkd._checks import check_at_least, check_distillation_weight
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,18 +51,24 @@ def check_settings(
     """
     check_at_least(num_members, 1, "num_members")
     if not 0.0 <= dropout < 1.0:
-        raise ValueError(f"Expected `dropout` to be at least 0 and below 1, but got {dropout}.")
+        raise InvalidValueError(
+            f"Expected `dropout` to be at least 0 and below 1, but got {dropout}."
+        )
     check_distillation_weight(distillation_weight, distillation_loss)
     for name, value in (("mutual_weight", mutual_weight), ("ramp_up_epochs", ramp_up_epochs)):
         if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"Expected `{name}` to be finite and zero or more, but got {value}.")
+            raise InvalidValueError(
+                f"Expected `{name}` to be finite and zero or more, but got {value}."
+            )
     if mutual_weight > 0 and mutual_loss is None:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `mutual_loss` when `mutual_weight` is above zero, but got None with a weight "
             f"of {mutual_weight}."
         )
     if not all(cases):
-        raise ValueError("Expected every split that is read to have a case, but got an empty one.")
+        raise InvalidValueError(
+            "Expected every split that is read to have a case, but got an empty one."
+        )
     _check_device(device)
 
 
@@ -69,6 +76,6 @@ def _check_device(device: str | torch.device) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA raises the latter
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `device` to be one that torch can use here, but got {str(device)!r}: {error}"
         ) from error

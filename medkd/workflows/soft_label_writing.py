@@ -9,10 +9,10 @@ from monai.transforms.compose import Compose
 from monai.utils.type_conversion import convert_to_tensor
 from tqdm import tqdm
 
-from medkd.ensembles import SoftLabelStore, load_teacher, member_weights_sha256
 from medkd.files import sha256_of
-from medkd.workflows.running_configuration import running_parser
-from medkd.workflows.training_settings import training_settings
+from medkd.runs.configuration import running_parser
+from medkd.runs.training_settings import training_settings
+from medkd.teachers import SoftLabelStore, load_teacher, member_weights_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from monai.inferers import Inferer
 
-    from medkd.ensembles import TeacherEnsemble
+    from medkd.teachers import TeacherEnsemble
 
 __all__ = ["write_soft_labels"]
 

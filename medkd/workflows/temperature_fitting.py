@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from monai.transforms.compose import Compose
 from tqdm import tqdm
 
+from medkd.errors import InvalidValueError
 from medkd.files import atomic_write
 from medkd.functional import fit_temperature
-from medkd.workflows.network_weights import network_weights
-from medkd.workflows.prediction import predict
-from medkd.workflows.predictor_table import predictors_by_method
-from medkd.workflows.prepared_case import prepare_case
+from medkd.judging.methods import predictors_by_method
+from medkd.judging.pooled_prediction import predict
+from medkd.judging.prepared_case import prepare_case
+from medkd.runs.network_weights import network_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -112,7 +113,7 @@ def read_temperatures(file: str | Path, weights: Sequence[str]) -> dict[str, lis
 def _check_names(names: Sequence[str], methods: Mapping[str, Any]) -> None:
     for name in names:
         if name not in methods:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `temperature_scaled` to name predictors of {sorted(methods)}, "
                 f"but got {name!r}."
             )

@@ -7,10 +7,10 @@ import nibabel
 import pytest
 import torch
 
-from medkd.ensembles import load_peers
+from medkd.errors import sentence_of
 from medkd.handlers import read_history
 from medkd.networks import MeanTeacher
-from medkd.workflows.error_reporting import sentence_of
+from medkd.teachers import load_peers
 
 METHODS = ["deep_mutual_learning.json", "cross_pseudo_supervision.json", "mean_teacher.json"]
 

@@ -6,8 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from medkd.ensembles import load_network
 from medkd.handlers import read_history
+from medkd.teachers import load_network
 
 FILES = ("train.json", "cardiac_slices.json")
 

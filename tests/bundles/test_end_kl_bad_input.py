@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import medkd
-from medkd.workflows.error_reporting import sentence_of
+from medkd.errors import sentence_of
 
 
 def _refusal(call, **overrides):

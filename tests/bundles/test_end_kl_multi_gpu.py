@@ -5,8 +5,8 @@ import shutil
 import pytest
 import torch
 
+from medkd.errors import sentence_of
 from medkd.handlers import ResumeHandler, read_history
-from medkd.workflows.error_reporting import sentence_of
 
 FILES = ("train.json", "multi_gpu.json")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 
-from medkd.workflows.override_checks import check_ids
+from medkd.runs.override_checks import check_ids
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 NAMES = sorted(path.parent.name for path in BUNDLES.glob("*/train.json"))

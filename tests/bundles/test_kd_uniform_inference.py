@@ -6,8 +6,8 @@ import pytest
 import torch
 from monai.networks.nets import UNet
 
+from medkd.errors import sentence_of
 from medkd.networks import save_weights
-from medkd.workflows.error_reporting import sentence_of
 
 SHAPE = (20, 17, 9)
 TINY = {

@@ -6,9 +6,9 @@ import nibabel
 import pytest
 from monai.bundle import ConfigParser
 
-from medkd.ensembles import load_members, load_network
 from medkd.handlers import read_history
 from medkd.networks import load_state
+from medkd.teachers import load_members, load_network
 
 SMALLER = {
     "bundle": "mtms_kd",

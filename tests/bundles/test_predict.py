@@ -3,7 +3,8 @@
 import pytest
 from monai.bundle import run
 
-from medkd.workflows import find_inputs, open_run, predict_cases
+from medkd.prediction import find_inputs, predict_cases
+from medkd.runs import open_run
 
 
 @pytest.mark.usefixtures("run_bundle")  # which runs from the repository and closes the log

@@ -7,8 +7,8 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from medkd.ensembles import load_members, load_network
-from medkd.workflows.error_reporting import sentence_of
+from medkd.errors import sentence_of
+from medkd.teachers import load_members, load_network
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,9 @@ def _files(folder):
 
 def test_writes_the_files_of_a_bundle(volume_bundle):
     bundle, _ = volume_bundle
-    scripts = {f"scripts/{n}.py" for n in ("__init__", "grid_resampling", "restore_geometry")}
+    scripts = {
+        f"scripts/{n}.py" for n in ("__init__", "errors", "grid_resampling", "restore_geometry")
+    }
     assert _files(bundle) == FILES | scripts
 
 

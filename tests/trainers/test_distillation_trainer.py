@@ -12,9 +12,9 @@ from monai.losses import DiceCELoss
 from monai.networks.nets import UNet
 from torch import nn
 
-from medkd.ensembles import SoftLabelStore, TeacherEnsemble
 from medkd.functional import distillation_kl
 from medkd.losses import DistillationKLLoss
+from medkd.teachers import SoftLabelStore, TeacherEnsemble
 from medkd.trainers import DistillationTrainer
 
 CLASSES = 3

@@ -8,7 +8,6 @@ import torch
 from monai.losses import DiceCELoss
 from monai.networks.nets import UNet
 
-from medkd.ensembles import FeatureTeacher, TeacherEnsemble
 from medkd.losses import (
     ContrastiveRepresentationLoss,
     DistillationKLLoss,
@@ -16,6 +15,7 @@ from medkd.losses import (
     losses_by_feature,
 )
 from medkd.networks import FeatureStudent, TwoTaskNetwork, feature_channels, weighted_features
+from medkd.teachers import FeatureTeacher, TeacherEnsemble
 from medkd.trainers import DistillationTrainer, FeatureDistillationTrainer
 
 CLASSES = 3

@@ -12,10 +12,10 @@ import torch.multiprocessing
 from monai.networks.nets import BasicUNet
 from torch import nn
 
-from medkd.ensembles import FeatureTeacher
 from medkd.networks import FeatureStudent
+from medkd.runs import ProcessGroup
+from medkd.teachers import FeatureTeacher
 from medkd.trainers import FeatureDistillationTrainer
-from medkd.workflows import ProcessGroup
 
 FEATURES = {"encoder": "down_1", "bottleneck": "down_4"}
 CHANNELS = {"encoder": 4, "bottleneck": 8}

@@ -14,8 +14,8 @@ from torch import nn
 
 from medkd.losses import MutualKLLoss
 from medkd.networks import MeanTeacher, PeerNetworks
+from medkd.runs import ProcessGroup
 from medkd.trainers import MutualDistillationTrainer
-from medkd.workflows import ProcessGroup
 
 CLASSES = 3
 SIZE = (5, 4)

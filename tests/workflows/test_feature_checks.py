@@ -29,7 +29,7 @@ OTHER |= {"channels": [4, 8], "strides": [2]}
 @pytest.fixture(autouse=True)
 def parser(monkeypatch):
     parser = ConfigParser(json.loads(json.dumps(CONFIG)))
-    monkeypatch.setattr("medkd.workflows.running_configuration.running_parser", lambda: parser)
+    monkeypatch.setattr("medkd.runs.configuration.running_parser", lambda: parser)
     return parser
 
 

@@ -4,8 +4,8 @@ import pytest
 from monai.bundle import ConfigParser
 
 from medkd.files import atomic_write
+from medkd.runs.training_settings import training_settings, write_settings
 from medkd.workflows import train_network
-from medkd.workflows.training_settings import training_settings, write_settings
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from monai.bundle import ConfigParser
 from torch import nn
 from torch.utils.weak import TensorWeakRef
 
-from medkd.ensembles import SoftLabelStore, TeacherEnsemble
+from medkd.teachers import SoftLabelStore, TeacherEnsemble
 from medkd.workflows import soft_label_writing, write_soft_labels
 
 LOAD = [{"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True}]

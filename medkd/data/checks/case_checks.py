@@ -14,6 +14,7 @@ from medkd.data.checks.volume_checks import VolumeChecks
 from medkd.data.transforms.check_case import CheckCased
 from medkd.data.transforms.encode_label import EncodeLabeld
 from medkd.data.transforms.field_of_view import FieldOfViewd
+from medkd.errors import MissingFolderError
 from medkd.files import sha256_of
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def check_cases(
     """
     folder = Path(dataset_dir).expanduser()
     if not folder.is_dir():
-        raise NotADirectoryError(
+        raise MissingFolderError(
             f"Expected `dataset_dir` to be a folder, but there is no folder {folder}."
         )
     checker = _CaseChecker(manifest, folder)

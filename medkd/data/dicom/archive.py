@@ -8,6 +8,8 @@ import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
@@ -44,7 +46,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 suffix = ".dcm" if member.filename.lower().endswith(".dcm") else ""
                 _write(opened, member, folder / f"{number:06d}{suffix}", archive=archive)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError) as error:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {archive} to be a whole zip archive, but it cannot be unpacked."
         ) from error
 
@@ -59,7 +61,9 @@ def _check(members: list[ZipInfo], *, archive: Path) -> None:
     )
     for is_so, what in refusals:
         if is_so:
-            raise ValueError(f"Expected {archive} to be an archive of DICOM files, but it {what}.")
+            raise InvalidValueError(
+                f"Expected {archive} to be an archive of DICOM files, but it {what}."
+            )
 
 
 def _leads_out(member: ZipInfo) -> bool:
@@ -89,7 +93,7 @@ def _write(opened: ZipFile, member: ZipInfo, path: Path, *, archive: Path) -> No
         while chunk := source.read(_CHUNK_BYTES):
             left -= len(chunk)
             if left < 0:
-                raise ValueError(
+                raise InvalidValueError(
                     f"Expected {archive} to be an archive of DICOM files, but a file in it is "
                     "longer than it says."
                 )

@@ -22,6 +22,7 @@ from medkd.data.manifests.channel_proposal import name_modality
 from medkd.data.manifests.manifest import parse_manifest
 from medkd.data.manifests.manifest_making import write_manifest
 from medkd.data.manifests.patient_split import split_patients
+from medkd.errors import InvalidValueError
 from medkd.files import atomic_folder
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def convert_dicom(
         matched, unmatched = match_labels(files, listings)
         labeled = [each for each in listings if each.number in matched]
         if not labeled:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {path} to hold series with an RTSTRUCT or SEG about them, but none of "
                 f"the {len(listings)} series has one."
             )
@@ -101,7 +102,7 @@ def convert_dicom(
         with atomic_folder(output_dir) as temporary:
             findings = _convert(labeled, sources, choice, temporary)
             if not findings.cases:
-                raise ValueError(
+                raise InvalidValueError(
                     f"Expected {path} to hold a series that is a volume, but all are left out. "
                     f"{' '.join(findings.left_out)}"
                 )
@@ -188,7 +189,7 @@ def _make_manifest(
     seed: int,
 ) -> Manifest:
     if len(findings.modalities) > 1:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected labeled series of one modality, but got "
             f"{', '.join(sorted(findings.modalities))}."
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from medkd.data.dicom.archive import unpack
 from medkd.data.dicom.header_reading import is_dicom_file, quiet_pydicom, read_header
+from medkd.errors import InvalidValueError, MissingFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ def find_dicom_files(path: str | Path) -> Iterator[list[DicomFile]]:
     """
     path = Path(path).expanduser()
     if not path.exists():
-        raise FileNotFoundError(f"Expected DICOM files at {path}, but there is nothing.")
+        raise MissingFileError(f"Expected DICOM files at {path}, but there is nothing.")
     if not (path.is_file() and _is_zip(path)):
         yield _read_headers([path] if path.is_file() else list(_files_below(path)), where=path)
         return
@@ -101,7 +102,7 @@ def _read_headers(paths: list[Path], *, where: Path) -> list[DicomFile]:
     named = [path for path in paths if is_dicom_file(path)]
     pointers = sum(map(_is_pointer, named))
     if pointers:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {where} to hold DICOM files, but {pointers} of {len(named)} are Git LFS "
             "pointers: the files themselves were not downloaded (`git lfs pull` does)."
         )
@@ -109,7 +110,7 @@ def _read_headers(paths: list[Path], *, where: Path) -> list[DicomFile]:
         headers = [(path, read_header(path)) for path in named]
     files = [DicomFile(path, header) for path, header in headers if header is not None]
     if not files:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {where} to hold DICOM files, but none of its {len(paths)} file(s) is one "
             "of a series."
         )

@@ -10,6 +10,7 @@ from pydicom import Dataset
 from medkd.data.dicom.header_reading import quiet_pydicom, read_dataset
 from medkd.data.dicom.segmentation_object import SegmentationObject
 from medkd.data.dicom.structure_set import StructureSet
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -76,7 +77,7 @@ def read_labels(file: DicomFile) -> LabelSource:
     try:
         return StructureSet(dataset) if is_contours else SegmentationObject(dataset)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected a whole structure set or segmentation, but a part that DICOM requires is "
             "missing or damaged."
         ) from error

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -38,7 +40,7 @@ def paint_labels(
         ValueError: if a class is in two sources, or a structure does not lie on the series.
     """
     if len(choice.class_names) > _MOST_CLASSES:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected at most {_MOST_CLASSES} structures, but got {len(choice.class_names)}."
         )
     found: dict[str, tuple[LabelSource, list[str]]] = {}
@@ -48,7 +50,7 @@ def paint_labels(
             if class_name is None:
                 continue
             if found.setdefault(class_name, (source, []))[0] is not source:
-                raise ValueError(f"Expected {class_name} in one file, but it is in several.")
+                raise InvalidValueError(f"Expected {class_name} in one file, but it is in several.")
             found[class_name][1].append(name)
     # Masks are made twice rather than kept: each is as large as the label map.
     sizes = {name: int(_mask(*found[name], series).sum()) for name in found}

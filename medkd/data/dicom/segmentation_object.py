@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medkd.data.dicom.patient_coordinates import to_index
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +84,7 @@ class SegmentationObject:
         same_size = (columns, rows) == series.image.shape[:2]
         on_slice = same_size and 0 <= place < series.image.shape[2]
         if not on_slice or np.abs(index - expected).max() > _OFF_GRID:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected every frame of the segmentation to lie on a slice of the series, pixel "
                 "by pixel, but one does not."
             )

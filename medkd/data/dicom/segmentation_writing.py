@@ -14,6 +14,7 @@ from medkd import __version__
 from medkd.data.dicom.header_reading import quiet_pydicom
 from medkd.data.dicom.segment_codes import code_class
 from medkd.data.images.grid_difference import describe_difference, same_grid
+from medkd.errors import FailureError, InvalidValueError
 from medkd.files import atomic_write
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def write_segmentation(
         try:
             segmentation = _make(highdicom, labels, series, class_names)
         except Exception as error:  # pydicom's and highdicom's errors quote the header
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected `series` to state what a DICOM SEG must repeat, but highdicom refuses "
                 "its headers."
             ) from error
@@ -152,7 +153,7 @@ def _import_highdicom() -> ModuleType:
         import highdicom
         import highdicom.seg
     except ImportError as error:
-        raise RuntimeError(
+        raise FailureError(
             "Expected highdicom to be installed, without which no DICOM SEG can be written, but it "
             "is not: `pip install 'medkd[dicom]'`."
         ) from error
@@ -166,27 +167,27 @@ def _check(
     class_names: Sequence[str],
 ) -> NDArray[np.unsignedinteger[Any]]:
     if labels.dtype.kind not in "iub" or labels.shape != series.image.shape:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `label_map` to be whole numbers of shape {series.image.shape}, that of the "
             f"series, but got {labels.dtype} of shape {labels.shape}."
         )
     if not same_grid(series.affine, affine, shape=labels.shape):
         apart = describe_difference(series.affine, affine, shape=labels.shape)
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `affine` to be that of the series, but the grids are {apart} apart."
         )
     if len(class_names) < 2:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `class_names` to name background and a class, but got {list(class_names)}."
         )
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= len(class_names):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `label_map` to hold indices of the {len(class_names)} `class_names`, but "
             f"got {lowest} to {highest}."
         )
     if not series.headers[0].get("FrameOfReferenceUID"):
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `series` to name its frame of reference, without which no DICOM SEG can lie "
             "on it, but it does not."
         )

@@ -14,6 +14,7 @@ from medkd.data.dicom.header_reading import quiet_pydicom
 from medkd.data.dicom.series_listing import group_series
 from medkd.data.dicom.slice_decoding import decode_slice
 from medkd.data.dicom.slice_geometry import order_slices
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,7 @@ def read_listed_series(listing: SeriesListing, *, where: str) -> DicomSeries:
         ValueError: see :func:`read_series`.
     """
     if listing.obstacle:
-        raise ValueError(f"Expected {where} to be a volume, but got {listing.obstacle}.")
+        raise InvalidValueError(f"Expected {where} to be a volume, but got {listing.obstacle}.")
     order, affine = order_slices([file.header for file in listing.files], where=where)
     # Slices one after the other in memory, each filled at once.
     image = np.empty((listing.columns, listing.rows, len(order)), dtype=np.float32, order="F")
@@ -84,7 +85,7 @@ def _progress(order: list[int]) -> tqdm[int]:
 
 def _choose(found: Sequence[SeriesListing], number: int | None, *, where: Path) -> SeriesListing:
     if not found:
-        raise ValueError(f"Expected {where} to hold a series of images, but got none.")
+        raise InvalidValueError(f"Expected {where} to hold a series of images, but got none.")
     if number is not None:
         chosen = [listing for listing in found if listing.number == number]
     else:
@@ -92,7 +93,7 @@ def _choose(found: Sequence[SeriesListing], number: int | None, *, where: Path) 
     if len(chosen) == 1:
         return chosen[0]
     listed = "; ".join(f"{listing.number}: {listing.description_safe}" for listing in found)
-    raise ValueError(
+    raise InvalidValueError(
         f"Expected `series` to be the number of one of the {len(found)} series of {where}, but got "
         f"{number}: {listed}."
     )

@@ -9,6 +9,7 @@ from pydicom import Dataset, config
 from pydicom.uid import UID
 
 from medkd.data.dicom.header_reading import read_dataset
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,10 +47,12 @@ def decode_slice(path: Path, *, where: str) -> tuple[NDArray[np.float32], Datase
     """
     dataset = read_dataset(path)
     if dataset is None:
-        raise ValueError(f"Expected {where} to be a whole DICOM file, but it cannot be read.")
+        raise InvalidValueError(
+            f"Expected {where} to be a whole DICOM file, but it cannot be read."
+        )
     pixels = _decode(dataset, where=where)
     if "ModalityLUTSequence" in dataset:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {where} to scale its values by slope and intercept, but it has a table."
         )
     slope, intercept = _read_scaling(dataset, where=where)
@@ -69,19 +72,19 @@ def _keep(dataset: Dataset) -> Dataset:
 def _decode(dataset: Dataset, *, where: str) -> NDArray[np.generic]:
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     if not _has_decoder(syntax):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {where} to be readable, but it is compressed as {_name(syntax)}, for which "
             "no decoder is installed: `pip install 'medkd[dicom]'` brings several."
         )
     try:
         pixels: NDArray[np.generic] = dataset.pixel_array
     except Exception as error:  # decoders raise nearly anything, and quote the header
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {where} to be a whole image, but its pixels ({_name(syntax)}) cannot be "
             "decoded."
         ) from error
     if pixels.shape != (dataset.Rows, dataset.Columns):
-        raise ValueError(f"Expected {where} to be one image, but got shape {pixels.shape}.")
+        raise InvalidValueError(f"Expected {where} to be one image, but got shape {pixels.shape}.")
     return pixels
 
 
@@ -109,5 +112,7 @@ def _read_scaling(dataset: Dataset, *, where: str) -> tuple[float, float]:
     except (TypeError, ValueError):
         scaling = float("nan"), 0.0
     if not np.isfinite(scaling).all() or scaling[0] == 0:
-        raise ValueError(f"Expected {where} to scale its values by numbers, but it does not.")
+        raise InvalidValueError(
+            f"Expected {where} to scale its values by numbers, but it does not."
+        )
     return scaling

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medkd.data.dicom.patient_coordinates import LPS_TO_RAS
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,11 +48,11 @@ def order_slices(
             slice is missing, or they are spaced unevenly.
     """
     if len(headers) < 2:
-        raise ValueError(f"Expected {where} to be a volume, but got a lone slice.")
+        raise InvalidValueError(f"Expected {where} to be a volume, but got a lone slice.")
     places = [_read_place(header, where=where) for header in headers]
     sizes = {(int(header.Rows), int(header.Columns)) for header in headers}
     if len(sizes) > 1:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the slices of {where} to be of one size, but got {len(sizes)} sizes."
         )
     directions, spacings, origins = (np.stack(part) for part in zip(*places, strict=True))
@@ -80,14 +81,14 @@ def _read_place(header: Dataset, *, where: str) -> tuple[_Array, _Array, _Array]
             )
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected every slice of {where} to state its position, orientation and pixel spacing "
             "in numbers, but one does not."
         ) from error
     axes = direction.reshape(2, 3)
     is_usable = np.isfinite([*origin, *spacing, *direction]).all() and (spacing > 0).all()
     if not is_usable or np.abs(axes @ axes.T - np.eye(2)).max() > 2 * _SAME_DIRECTION:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected every slice of {where} to have pixels with sides above zero along two "
             "directions at right angles, but one does not."
         )
@@ -101,12 +102,12 @@ def _check_same(directions: _Array, spacings: _Array, *, where: str) -> None:
         normals = np.cross(directions[:, :3], directions[:, 3:])
         chord = np.linalg.norm(normals - normals[0], axis=1).max()
         angle = math.degrees(2 * math.asin(min(1.0, float(chord) / 2)))
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the slices of {where} to be parallel, but got mixed orientations, up to "
             f"{angle:.1f} degrees apart: localizers and three planes are not one volume."
         )
     if np.abs(spacings / spacings[0] - 1).max() > _SAME_DIRECTION:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the slices of {where} to have one pixel spacing, but got {spacings.min():g} "
             f"to {spacings.max():g} mm."
         )
@@ -118,7 +119,7 @@ def _find_step(origins: _Array, normal: _Array, *, where: str) -> _Array:
     gaps = np.diff(depths)
     if gaps.min() < _SAME_PLACE:
         count = int((gaps < _SAME_PLACE).sum())
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected one slice at each position of {where}, but {count} lie where another does: "
             "several phases, echoes or reconstructions in one series."
         )
@@ -135,7 +136,7 @@ def _check_tilt(origins: _Array, normal: _Array, *, where: str) -> None:
     across = np.linalg.norm(line - (line @ normal) * normal)
     angle = math.atan2(float(across), float(line @ normal))
     if angle > _TILT:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the slices of {where} to be stacked at right angles, but each is shifted "
             f"against the next: the gantry was tilted by {math.degrees(angle):.1f} degrees."
         )
@@ -148,11 +149,11 @@ def _refuse_gaps(gaps: _Array, *, where: str) -> None:
     if np.abs(steps - np.round(steps)).max() <= _OFF_GRID:
         missing = int(np.round(steps).sum()) - len(gaps)
         after = int(np.argmax(np.round(steps) > 1)) + 1
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the slices of {where} to follow one another every {usual:.4g} mm, but "
             f"{missing} slice(s) are missing, the first after slice {after} of {len(gaps) + 1}."
         )
-    raise ValueError(
+    raise InvalidValueError(
         f"Expected the slices of {where} to be evenly spaced, but got distances from "
         f"{gaps.min():.4g} to {gaps.max():.4g} mm."
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medkd.data.dicom.structure_names import name_key, recognize_structure
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ def choose_structures(
     shared = sorted(key for key in known if counts[key] == len(names))
     unknown, some = len(counts) - len(known), len(known) - len(shared)
     if not shared:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected a structure of a known name in all of the {len(names)} series, but {some} "
             f"are known in some, and {unknown} have names that are not known and not shown, for a "
             "name may be a patient's: write those that you want after --structures."
@@ -97,12 +98,12 @@ def _key(name: str) -> str:
 def _take(wanted: Sequence[str], counts: Counter[str], *, num_series: int) -> StructureChoice:
     keys = tuple(map(_key, wanted))
     if not keys or "" in keys or "background" in keys or len(set(keys)) < len(keys):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `structures` to be different names, but got {', '.join(wanted) or 'none'}."
         )
     missing = [name for name, key in zip(wanted, keys, strict=True) if not counts[key]]
     if missing:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `structures` to be in a series at least, but got {', '.join(missing)}."
         )
     partly = [

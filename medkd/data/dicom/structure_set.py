@@ -9,6 +9,7 @@ import numpy as np
 
 from medkd.data.dicom.contour_filling import fill_contours
 from medkd.data.dicom.patient_coordinates import to_index
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,9 +80,11 @@ def _sort_by_slice(
         place = round(float(np.median(index[:, 2])))
         off = float(np.abs(index[:, 2] - place).max())
         if not 0 <= place < series.image.shape[2]:
-            raise ValueError("Expected every contour to lie on a slice, but one lies beyond them.")
+            raise InvalidValueError(
+                "Expected every contour to lie on a slice, but one lies beyond them."
+            )
         if off > _OFF_SLICE:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected every contour to lie on a slice, but one is up to "
                 f"{off * np.linalg.norm(series.affine[:3, 2]):.3g} mm off the nearest."
             )

@@ -10,6 +10,7 @@ from monai.data import NibabelReader, PILReader
 from PIL import Image, ImageOps
 
 from medkd.data.images.readable_file import as_tuple, check_readable
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,9 @@ class ImageFileReader(PILReader):
     def __init__(self, num_channels: int = 3) -> None:
         super().__init__()
         if num_channels not in (1, 3):
-            raise ValueError(f"Expected `num_channels` to be 1 or 3, but got {num_channels}.")
+            raise InvalidValueError(
+                f"Expected `num_channels` to be 1 or 3, but got {num_channels}."
+            )
         self.num_channels = num_channels
 
     def verify_suffix(self, filename: Sequence[str | Path] | str | Path) -> bool:
@@ -103,7 +106,9 @@ class ImageFileReader(PILReader):
             ValueError: if it is empty, truncated, of another format, of several frames or planes.
         """
         if len(img) != 1:
-            raise ValueError(f"Expected one file for an image, but got {len(img)}: {list(img)}.")
+            raise InvalidValueError(
+                f"Expected one file for an image, but got {len(img)}: {list(img)}."
+            )
         path = img[0]
         check_readable(path, suffixes=SUFFIXES)
         if path.name.lower().endswith(_NIFTI):
@@ -117,12 +122,12 @@ class ImageFileReader(PILReader):
         try:
             array, header = reader.get_data(reader.read(path))
         except Exception as error:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {path} to be a whole NIfTI file, but got: {error}."
             ) from error
         plane = array.reshape(*array.shape[:2], *(size for size in array.shape[2:] if size > 1))
         if plane.ndim != 2 and not (plane.ndim == 3 and plane.shape[2] == self.num_channels):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {path} to hold one plane of {self.num_channels} channel(s) or of gray, "
                 f"but got shape {array.shape}."
             )
@@ -167,9 +172,11 @@ def _decode(path: Path) -> Image.Image:
             upright = ImageOps.exif_transpose(opened)
             upright.format = opened.format
     except Exception as error:  # decoders raise SyntaxError, struct.error, EOFError and more
-        raise ValueError(f"Expected {path} to be a whole image, but got: {error}.") from error
+        raise InvalidValueError(
+            f"Expected {path} to be a whole image, but got: {error}."
+        ) from error
     if frames != 1:
-        raise ValueError(f"Expected {path} to hold one frame, but got {frames}.")
+        raise InvalidValueError(f"Expected {path} to hold one frame, but got {frames}.")
     return upright
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from medkd._checks import check_at_least
 from medkd.data.images.image_file_reader import SUFFIXES
 from medkd.data.images.volume_file_reader import VOLUME_SUFFIXES
+from medkd.errors import InvalidValueError, MissingFileError
 
 __all__ = ["images_in"]
 
@@ -38,7 +39,7 @@ def images_in(
             name; if a case has fewer or more channels; or ``spatial_dims`` is neither 2 nor 3.
     """
     if spatial_dims not in _SUFFIXES:
-        raise ValueError(f"Expected `spatial_dims` to be 2 or 3, but got {spatial_dims}.")
+        raise InvalidValueError(f"Expected `spatial_dims` to be 2 or 3, but got {spatial_dims}.")
     check_at_least(num_channels, 1, "num_channels")
     suffixes = _SUFFIXES[spatial_dims]
     files = sorted(
@@ -47,7 +48,7 @@ def images_in(
         if path.is_file() and path.name.lower().endswith(suffixes)
     )
     if not files:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected images in {folder} (pattern {pattern!r}; one of {', '.join(suffixes)}), "
             "but found none."
         )
@@ -63,7 +64,7 @@ def _by_name(files: list[Path]) -> dict[str, Any]:
         is_packed = path.name.lower().endswith(".nii.gz")
         name = path.name[: -len(".nii.gz")] if is_packed else path.stem
         if name in items:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected images with names of their own, but {items[name]} and {path} would "
                 "both be saved under one name. Choose one kind with a pattern."
             )
@@ -83,7 +84,7 @@ def _join_channels(items: dict[str, Any], num_channels: int) -> dict[str, Any]:
         if sorted(channels) != list(range(num_channels)) or case_id in joined:
             names = ", ".join(f"{case_id}_{number:04d}" for number in range(num_channels))
             found = [*channels.values(), *([joined[case_id]] if case_id in joined else [])]
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the {num_channels} channels of a case as {names}, but got "
                 f"{', '.join(found)}."
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medkd.errors import InvalidValueError, MissingFileError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -37,17 +39,17 @@ def check_readable(path: Path, *, suffixes: Sequence[str]) -> None:
         ValueError: if it is empty, a Git LFS pointer, or has another ending.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"Expected an image file at {path}, but there is none.")
+        raise MissingFileError(f"Expected an image file at {path}, but there is none.")
     with path.open("rb") as file:
         start = file.read(len(_LFS_START))
     if not start:
-        raise ValueError(f"Expected {path} to be an image, but got an empty file.")
+        raise InvalidValueError(f"Expected {path} to be an image, but got an empty file.")
     if start == _LFS_START:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {path} to be an image, but got a Git LFS pointer: the file itself was not "
             "downloaded (`git lfs pull` does)."
         )
     if not path.name.lower().endswith(tuple(suffixes)):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {path} to end with one of {', '.join(suffixes)}, but got {path.suffix!r}."
         )

@@ -13,6 +13,7 @@ from monai.utils.enums import MetaKeys, SpaceKeys
 from medkd._checks import check_at_least
 from medkd.data.images.grid_difference import describe_difference, same_grid
 from medkd.data.images.readable_file import as_tuple, check_readable
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +120,7 @@ class VolumeFileReader(ImageReader):
         found = array.shape[_SPATIAL_DIMS:] or (1,)
         if found != (self.num_channels,):
             what = f"{len(paths)} files from {paths[0]} on" if len(paths) > 1 else str(paths[0])
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {what} to hold {self.num_channels} channel(s) of one volume, but got "
                 f"shape {array.shape}: a fourth axis must be the channels, not time."
             )
@@ -135,17 +136,19 @@ def _decode(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         # Whatever the header scales is scaled in float64: 10 times 0.1 is 1, a label's value.
         array = np.asanyarray(image.dataobj) if _is_number(stored) else None
     except Exception as error:  # decoders raise zlib.error, EOFError, ImageFileError and more
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {path} to be a whole NIfTI file, but got: {_first_line(error)}."
         ) from error
     if array is None:
-        raise ValueError(f"Expected {path} to hold real numbers, but got voxels of {stored}.")
+        raise InvalidValueError(
+            f"Expected {path} to hold real numbers, but got voxels of {stored}."
+        )
     if array.ndim < _SPATIAL_DIMS or 0 in array.shape:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {path} to hold a volume (X, Y, Z), but got shape {array.shape}."
         )
     if not (np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 0):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {path} to say where its voxels lie, but got the affine {affine.tolist()}."
         )
     return array.astype(np.float32, copy=False), affine
@@ -164,13 +167,13 @@ def _check_same_grid(
     other: NDArray[np.float64],
 ) -> None:
     if other_shape != shape:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {other_path} to be of the shape of {path}, {shape}, but got {other_shape}."
         )
     size = shape[:_SPATIAL_DIMS]
     if not same_grid(affine, other, shape=size):
         apart = describe_difference(affine, other, shape=size)
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {other_path} to lie on the grid of {path}, but they are {apart} apart."
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medkd.data.manifests.manifest import read_manifest
+from medkd.errors import InvalidValueError, MissingFileError, MissingFolderError
 
 if TYPE_CHECKING:
     from medkd.data.manifests.manifest import Case
@@ -62,21 +63,21 @@ def load_cases(
     cases = read_manifest(manifest).split_cases(split)
     without = [case.case_id for case in cases if not case.is_labeled]
     if without and not unlabeled:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected every case of the split {split!r} of {manifest} to have a label, but "
             f"{len(without)} of {len(cases)} have none, the first of them {without[0]!r}; only "
             "bundles/dmd trains on unlabeled images (`unlabeled=True`)."
         )
     folder = Path(dataset_dir).expanduser()
     if not folder.is_dir():
-        raise NotADirectoryError(
+        raise MissingFolderError(
             f"Expected `dataset_dir` to be a folder with the files of {manifest}, "
             f"but there is no folder {folder}."
         )
     everything = [folder / p for case in cases for role in case.files for p in case.paths(role)]
     missing = [path for path in everything if not path.is_file()]
     if missing:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected {len(everything)} files of the split {split!r} of {manifest}, "
             f"but {len(missing)} are missing, the first of them {missing[0]}."
         )

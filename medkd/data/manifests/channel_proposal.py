@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from medkd.data.images.image_file_reader import stored_channels
 from medkd.data.images.volume_file_reader import VOLUME_SUFFIXES, VolumeFileReader
 from medkd.data.images.volume_header import read_volume_header
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,12 +63,12 @@ def propose_channels(
     header = read_volume_header(folder / first[0]) if len(first) == 1 else None
     stored = header.shape[3] if header is not None and len(header.shape) > 3 else len(first)
     if stated and len(stated) != stored:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {len(stated)} channel(s), {', '.join(stated)}, but got {stored} in "
             f"{', '.join(first)}."
         )
     if stored > 1 and len(first) == 1 and not stated:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {first[0]} to be one volume, but got {stored} in its fourth axis: if they "
             "are channels, state their names; if they are times, save each as a file of its own."
         )

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from medkd.errors import InvalidValueError
+
 __all__ = ["DatasetFacts", "read_dataset_json"]
 
 _TEXTS = {  # key of a manifest: keys of a dataset.json, the first that is there counts
@@ -60,9 +62,11 @@ def read_dataset_json(path: str | Path) -> DatasetFacts:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise ValueError(f"Expected {path} to be JSON, but got: {error}.") from error
+        raise InvalidValueError(f"Expected {path} to be JSON, but got: {error}.") from error
     if not isinstance(content, Mapping):
-        raise ValueError(f"Expected {path} to be a JSON object, but got {type(content).__name__}.")
+        raise InvalidValueError(
+            f"Expected {path} to be a JSON object, but got {type(content).__name__}."
+        )
     return DatasetFacts(
         texts={key: text for key, keys in _TEXTS.items() if (text := _text(content, keys))},
         channel_names=_channel_names(content, path=path),
@@ -80,7 +84,7 @@ def _channel_names(content: Mapping[str, Any], *, path: Path) -> tuple[str, ...]
     if isinstance(names, list):
         return tuple(map(str, names))
     if not isinstance(names, Mapping) or sorted(names) != sorted(map(str, range(len(names)))):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the channels of {path} to be numbered from '0' without gaps, "
             f"but got {names!r}."
         )
@@ -90,22 +94,24 @@ def _channel_names(content: Mapping[str, Any], *, path: Path) -> tuple[str, ...]
 def _class_names(labels: object, *, path: Path) -> dict[int, str]:
     """Stored value to name, whichever of the two is the key."""
     if not isinstance(labels, Mapping):
-        raise ValueError(f"Expected `labels` of {path} to be a JSON object, but got {labels!r}.")
+        raise InvalidValueError(
+            f"Expected `labels` of {path} to be a JSON object, but got {labels!r}."
+        )
     if all(_is_index(key) for key in labels):
         return {int(key): str(name) for key, name in labels.items()}
     for name, value in labels.items():
         if isinstance(value, list):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected every label of {path} to be one class, but got the region {name!r} of "
                 f"the values {value}: label files with one class a voxel are needed."
             )
         if str(name).lower() == "ignore":
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected every voxel of {path} to have a class, but got an ignore label "
                 f"({value!r}), which is not supported."
             )
         if not _is_index(value):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `labels` of {path} to pair names with whole numbers, but got "
                 f"{name!r}: {value!r}."
             )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medkd.data.manifests.manifest_fields import CASE_FILES
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +53,7 @@ class FilePatterns:
         ]
         if (self.image is None) != (self.label is None) or (self.image is None and others):
             missing = "label" if self.label is None and self.image is not None else "image"
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected a pattern for the image and for the label, but got none for the "
                 f"{missing}."
             )
@@ -120,7 +121,7 @@ def find_patient(image: str, expression: str) -> str:
     """
     match = _compile(expression).search(image)
     if match is None or not _group(match, "patient"):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the patient expression {expression!r} to match every image, but got {image}."
         )
     return _group(match, "patient")
@@ -135,7 +136,7 @@ def _check_paired(
 ) -> None:
     alone = sorted(files.keys() - others.keys(), key=natural_order)
     if alone:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected a {other} for every {role}, but {len(alone)} of {len(files)} have none, the "
             f"first of them {files[alone[0]]} (case id {alone[0]!r}; a regular expression for the "
             "pairing may help)."
@@ -152,20 +153,20 @@ def _find_files(folder: Path, pattern: str, *, pairing: str | None, role: str) -
         relative = path.relative_to(folder).as_posix()
         match = expression.search(relative)
         if match is None:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the pairing {expression.pattern!r} to match every {role}, "
                 f"but got {relative}."
             )
         groups = [_group(match, "id")] if pairing else list(match.groups())
         case_id = "_".join(text.replace("/", "_") for text in groups if text) or path.stem
         if case_id in files:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected one {role} a case, but got {files[case_id]} and {relative} for the case "
                 f"id {case_id!r}."
             )
         files[case_id] = relative
     if not files:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected files for the {role} pattern {pattern!r} in {folder}, got none."
         )
     return files
@@ -183,11 +184,11 @@ def _compile(expression: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(expression)
     except re.error as error:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected a regular expression, but got {expression!r} ({error})."
         ) from error
     if compiled.groups == 0:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected a regular expression with a group in parentheses, but got {expression!r}."
         )
     return compiled

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from medkd._checks import check_at_least
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +46,7 @@ def leave_fold_out(
     check_at_least(num_folds, 2, "num_folds")
     patients = list(dict.fromkeys(case["patient"] for case in cases))
     if num_folds > len(patients):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `num_folds` to be at most the {len(patients)} patients that are trained on, "
             f"but got {num_folds}."
         )

@@ -10,6 +10,7 @@ from medkd.data.images.volume_file_reader import VOLUME_SUFFIXES
 from medkd.data.manifests.dataset_json import DatasetFacts, read_dataset_json
 from medkd.data.manifests.file_pairing import natural_order
 from medkd.data.manifests.name_pairing import pair_names
+from medkd.errors import InvalidValueError, MissingFolderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,11 +68,11 @@ def recognize_folder(folder: Path, *, unlabeled: bool = False) -> FolderLayout:
             ``dataset.json`` is not understood.
     """
     if not folder.is_dir():
-        raise NotADirectoryError(f"Expected a folder with images, but there is no folder {folder}.")
+        raise MissingFolderError(f"Expected a folder with images, but there is no folder {folder}.")
     images, labels = (_find(folder, names) for names in (_IMAGE_FOLDERS, _LABEL_FOLDERS))
     if images is None or labels is None:
         there = ", ".join(sorted(path.name for path in _visible(folder) if path.is_dir()))
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {folder} to have imagesTr and labelsTr, or images and labels, but got the "
             f"folders: {there or 'none'}; state patterns for the image and the label."
         )
@@ -129,12 +130,12 @@ def _stems(*folders: Path) -> dict[str, Path]:
             continue
         stem = path.name[: -max(map(len, ends))]
         if stem in stems:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected one file of each name, but got {stems[stem]} and {path.name}."
             )
         stems[stem] = path
     if not stems:
-        raise ValueError(f"Expected images or volumes in {folders[0]}, but got none.")
+        raise InvalidValueError(f"Expected images or volumes in {folders[0]}, but got none.")
     return stems
 
 

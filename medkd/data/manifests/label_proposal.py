@@ -8,6 +8,7 @@ import numpy as np
 
 from medkd.data.images.image_file_reader import ImageFileReader
 from medkd.data.images.volume_file_reader import VolumeFileReader
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,13 +48,13 @@ def propose_label_values(
     for label in labels:
         values |= _stored_values(folder / label, tolerant=tolerant)
     if len(values) > _MOST_CLASSES:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the labels to hold at most {_MOST_CLASSES} values, but got {len(values)}; "
             "are they label maps? If so, state `label_values`."
         )
     if not values - {0}:
         if not tolerant:
-            raise ValueError("Expected the labels to hold a class beside 0, but got none.")
+            raise InvalidValueError("Expected the labels to hold a class beside 0, but got none.")
         values = {1}
     return rank_label_values(dict.fromkeys(values, ""))
 
@@ -111,7 +112,9 @@ def name_classes(
         others = (stored.get(index, index) for index in range(1, num_classes))
         names = ["background", *((known or {}).get(v, fallback.format(v)) for v in others)]
     if len(names) != num_classes or len(set(names)) != len(names):
-        raise ValueError(f"Expected {num_classes} different class names, but got {list(names)}.")
+        raise InvalidValueError(
+            f"Expected {num_classes} different class names, but got {list(names)}."
+        )
     return {name: index for index, name in enumerate(names)}
 
 
@@ -127,7 +130,7 @@ def _stored_values(path: Path, *, tolerant: bool) -> set[int]:
         whole = np.nan_to_num(part).astype(np.int64)
         if not tolerant and not np.array_equal(whole, part):
             odd = part[whole != part].flat[0]
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the label {path} to hold whole numbers, but got {odd:g}; "
                 "`medkd data check` on the folder lists all such files."
             )
@@ -162,7 +165,7 @@ def _understand_picture(values: set[float]) -> dict[int, int]:
     if len(values) > 1 and values == set(range(len(values))):
         return {index: index for index in range(len(values))}
     shown = ", ".join(f"{value:g}" for value in sorted(values)[:_SHOWN])
-    raise ValueError(
+    raise InvalidValueError(
         f"Expected the labels to hold the values 0 and 255, or 0 to C - 1, but got {shown}"
         f"{' and more' if len(values) > _SHOWN else ''}; state `label_values`."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from medkd._checks import check_at_least
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,11 +45,11 @@ def select_labeled(
     check_at_least(number, 0, "num_labeled")
     labeled = [case for case in cases if "label" in case]
     if not labeled:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected at least one case with a label, but got none of {len(cases)} cases."
         )
     if number > len(labeled):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `num_labeled` to be at most the {len(labeled)} cases that have a label, but "
             f"got {number}."
         )

@@ -21,6 +21,7 @@ from medkd.data.manifests.manifest_fields import (
     read_splits,
     read_text,
 )
+from medkd.errors import InvalidValueError, MissingFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,7 +139,7 @@ class Manifest:
         """
         if split not in self.splits:
             known = ", ".join(repr(name) for name in self.splits)
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `split` to be one of {known} for {self.name}, but got {split!r}."
             )
         by_id = {case.case_id: case for case in self.cases}
@@ -185,24 +186,26 @@ def read_manifest(path: str | Path) -> Manifest:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected a manifest at {path}, but there is no such file."
         ) from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"Expected {path} to be a JSON text in UTF-8, but got {error}.") from error
+        raise InvalidValueError(
+            f"Expected {path} to be a JSON text in UTF-8, but got {error}."
+        ) from error
     try:
         content = json.loads(text, object_pairs_hook=_refuse_duplicates)
     except json.JSONDecodeError as error:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {path} to be JSON, but got {error.msg} in line {error.lineno}, "
             f"column {error.colno}."
         ) from error
     except ValueError as error:
-        raise ValueError(f"In manifest {path}: {error}") from error
+        raise InvalidValueError(f"In manifest {path}: {error}") from error
     try:
         return parse_manifest(content)
     except ValueError as error:
-        raise ValueError(f"In manifest {path}: {error}") from error
+        raise InvalidValueError(f"In manifest {path}: {error}") from error
 
 
 def parse_manifest(content: Mapping[str, Any]) -> Manifest:
@@ -221,7 +224,7 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
         >>> parse_manifest({"name": "empty"})
         Traceback (most recent call last):
         ...
-        ValueError: Expected the key 'channel_names' in the manifest, but it is missing.
+        medkd.errors.InvalidValueError: Expected the key 'channel_names' in the manifest, but ...
     """
     check_keys(content, where="the manifest", required=_REQUIRED, optional=_OPTIONAL)
     labels = read_labels(content["labels"])
@@ -253,5 +256,7 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Python's JSON keeps the last of two equal keys in silence; that hides a copied line."""
     twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
     if twice:
-        raise ValueError(f"Expected every key once in its object, but got {twice[0]!r} twice.")
+        raise InvalidValueError(
+            f"Expected every key once in its object, but got {twice[0]!r} twice."
+        )
     return dict(pairs)

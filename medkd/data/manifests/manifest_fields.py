@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
+from medkd.errors import InvalidValueError
+
 __all__ = [
     "CASE_FILES",
     "check_keys",
@@ -36,12 +38,12 @@ def check_keys(
     keys = _check_mapping(entry, where=where)
     missing = [key for key in required if key not in keys]
     if missing:
-        raise ValueError(f"Expected the key {missing[0]!r} in {where}, but it is missing.")
+        raise InvalidValueError(f"Expected the key {missing[0]!r} in {where}, but it is missing.")
     for key in keys:
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the keys of {where} to be among {', '.join(known)}, "
                 f"but got {key!r}{hint}."
             )
@@ -50,21 +52,23 @@ def check_keys(
 def read_text(value: object, *, where: str, empty: bool = False) -> str:
     """A text, not blank unless ``empty``."""
     if not isinstance(value, str) or not (empty or value.strip()):
-        raise ValueError(f"Expected {where} to be a text, but got {value!r}.")
+        raise InvalidValueError(f"Expected {where} to be a text, but got {value!r}.")
     return value
 
 
 def read_spatial_dims(value: object) -> int:
     """2 for pictures, 3 for volumes."""
     if isinstance(value, bool) or value not in (2, 3):
-        raise ValueError(f"Expected `spatial_dims` to be 2 or 3, but got {value!r}.")
+        raise InvalidValueError(f"Expected `spatial_dims` to be 2 or 3, but got {value!r}.")
     return int(str(value))
 
 
 def read_distance_unit(value: object) -> str:
     """``"mm"``, or ``"voxels"`` where the spacing is lost."""
     if value not in ("mm", "voxels"):
-        raise ValueError(f"Expected `distance_unit` to be 'mm' or 'voxels', but got {value!r}.")
+        raise InvalidValueError(
+            f"Expected `distance_unit` to be 'mm' or 'voxels', but got {value!r}."
+        )
     return str(value)
 
 
@@ -77,7 +81,7 @@ def read_channel_names(value: object) -> dict[int, str]:
         for key, name in _check_mapping(value, where="`channel_names`").items()
     }
     if not names or sorted(names) != list(range(len(names))):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the keys of `channel_names` to count from '0' without gaps, "
             f"but got {[str(key) for key in names]}."
         )
@@ -91,11 +95,11 @@ def read_labels(value: object) -> dict[str, int]:
         for name, index in _check_mapping(value, where="`labels`").items()
     }
     if labels.get("background") != 0:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `labels` to have 'background': 0, but got {labels.get('background')}."
         )
     if len(labels) < 2 or sorted(labels.values()) != list(range(len(labels))):
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `labels` to have two classes or more whose indices count from 0 without "
             f"gaps, but got {labels}."
         )
@@ -112,13 +116,13 @@ def read_label_values(value: object, *, labels: Mapping[str, int]) -> dict[int, 
     }
     for stored, index in values.items():
         if index not in labels.values():
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `label_values` to lead to a class index of `labels` "
                 f"({sorted(labels.values())}), but got {index} for the stored value {stored}."
             )
     for name, index in labels.items():
         if index not in values.values():
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `label_values` to lead to every class, but got none for {name!r}."
             )
     return values
@@ -130,7 +134,7 @@ def read_cases(value: object, *, spatial_dims: int, num_channels: int) -> list[d
     A case may have no label: then it is unlabeled, and has no second one either.
     """
     if not isinstance(value, list) or not value:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `cases` to be a list of at least one case, but got {_shown(value)}."
         )
     cases = [_read_case(entry, position=position) for position, entry in enumerate(value, start=1)]
@@ -153,7 +157,7 @@ def read_splits(value: object, *, patients: Mapping[str, str]) -> dict[str, tupl
     splits = {}
     for name, ids in _check_mapping(value, where="`splits`").items():
         if not isinstance(ids, list) or not ids:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the split {name!r} to be a list of at least one case id, "
                 f"but got {_shown(ids)}."
             )
@@ -161,13 +165,13 @@ def read_splits(value: object, *, patients: Mapping[str, str]) -> dict[str, tupl
             if case_id not in patients:
                 close = difflib.get_close_matches(str(case_id), patients, n=1)
                 hint = f" (did you mean {close[0]!r}?)" if close else ""
-                raise ValueError(
+                raise InvalidValueError(
                     f"Expected the split {name!r} to list ids of `cases`, "
                     f"but got {case_id!r}{hint}."
                 )
         splits[name] = tuple(ids)
     if not splits:
-        raise ValueError("Expected `splits` to have at least one split, but got none.")
+        raise InvalidValueError("Expected `splits` to have at least one split, but got none.")
     _refuse_twice((i for ids in splits.values() for i in ids), what="every case id of `splits`")
     _refuse_shared_patients(splits, patients=patients)
     return splits
@@ -178,11 +182,11 @@ def read_checksums(value: object, *, known: Iterable[str]) -> dict[str, str]:
     known, checksums = set(known), {}
     for path, entry in _check_mapping(value, where="`files`").items():
         if path not in known:
-            raise ValueError(f"Expected `files` to list files of `cases`, but got {path!r}.")
+            raise InvalidValueError(f"Expected `files` to list files of `cases`, but got {path!r}.")
         check_keys(entry, where=f"{path!r} of `files`", required=("sha256",), optional=())
         digest = str(entry["sha256"]).lower()
         if len(digest) != _SHA256_DIGITS or set(digest) - set("0123456789abcdef"):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `sha256` of {path!r} to be {_SHA256_DIGITS} hexadecimal digits, "
                 f"but got {entry['sha256']!r}."
             )
@@ -198,7 +202,7 @@ def _read_case(entry: object, *, position: int) -> dict[str, Any]:
     check_keys(entry, where=where, required=required, optional=("label", "label_2nd", "mask"))
     fields: Mapping[str, object] = entry  # type: ignore[assignment]
     if "label_2nd" in fields and "label" not in fields:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected a `label` beside the `label_2nd` of {where}, but it is missing."
         )
     return {
@@ -216,7 +220,7 @@ def _read_case_id(value: object, *, where: str) -> str:
     """Results are written under the case's id, so it must be fit for a file name."""
     case_id = read_text(value, where=f"`case_id` of {where}")
     if set(case_id) & set('/\\:*?"<>|\0') or case_id in {".", ".."}:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `case_id` to be usable as a file name (no slash, colon, star, question "
             f"mark, quote or bar), but got {case_id!r}."
         )
@@ -227,7 +231,7 @@ def _read_paths(value: object, *, role: str, where: str) -> str | tuple[str, ...
     """One path, or for the image a list of paths, one a channel."""
     if role == "image" and isinstance(value, (list, tuple)):
         if not value:
-            raise ValueError(f"Expected {where} to list at least one path, but got none.")
+            raise InvalidValueError(f"Expected {where} to list at least one path, but got none.")
         return tuple(_read_path(path, where=where) for path in value)
     return _read_path(value, where=where)
 
@@ -236,17 +240,17 @@ def _check_channels(case: Mapping[str, Any], *, spatial_dims: int, num_channels:
     """All channels are in one file, or those of a volume in a file each."""
     image, where = case["files"]["image"], f"`image` of case {case['case_id']!r}"
     if spatial_dims == 2 and not isinstance(image, str):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {where} to be one path, but got a list: only volumes (`spatial_dims` 3) "
             "have a file for each channel."
         )
     if len(paths_of(image)) not in (1, num_channels):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {where} to list one path for each of the {num_channels} channels of "
             f"`channel_names`, but got {len(paths_of(image))}."
         )
     if spatial_dims == 3 and "mask" in case["files"]:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected case {case['case_id']!r} to have no `mask`, because all voxels of a volume "
             f"count, but got {case['files']['mask']!r}."
         )
@@ -258,7 +262,7 @@ def _read_path(value: object, *, where: str) -> str:
     path = PurePosixPath(text)
     absolute = path.is_absolute() or PureWindowsPath(text).drive or text.startswith(("\\", "~"))
     if absolute or ".." in path.parts or "\\" in text:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {where} to be a path below the data set's folder with '/' between folders "
             f"and without '..', but got {text!r}."
         )
@@ -269,20 +273,20 @@ def _read_index(value: object, *, where: str) -> int:
     """A whole number; JSON keys are texts, so ``"255"`` counts as 255."""
     text = str(value)
     if isinstance(value, bool) or not (text.isascii() and text.lstrip("-").isdigit()):
-        raise ValueError(f"Expected {where} to be whole numbers, but got {value!r}.")
+        raise InvalidValueError(f"Expected {where} to be whole numbers, but got {value!r}.")
     return int(text)
 
 
 def _check_mapping(value: object, *, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError(f"Expected {where} to be a JSON object, but got {_shown(value)}.")
+        raise InvalidValueError(f"Expected {where} to be a JSON object, but got {_shown(value)}.")
     return value
 
 
 def _refuse_twice(values: Iterable[str], *, what: str) -> None:
     value, count = next(iter(Counter(values).most_common(1)), ("", 0))
     if count > 1:
-        raise ValueError(f"Expected {what} once, but got {value!r} {count} times.")
+        raise InvalidValueError(f"Expected {what} once, but got {value!r} {count} times.")
 
 
 def _refuse_shared_patients(
@@ -294,7 +298,7 @@ def _refuse_shared_patients(
         for case_id in ids:
             first_split, first_id = seen.setdefault(patients[case_id], (split, case_id))
             if first_split != split:
-                raise ValueError(
+                raise InvalidValueError(
                     f"Expected every patient in one split, but got patient {patients[case_id]!r} "
                     f"in {first_split!r} ({first_id!r}) and in {split!r} ({case_id!r})."
                 )

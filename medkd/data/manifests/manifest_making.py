@@ -17,6 +17,7 @@ from medkd.data.manifests.label_proposal import (
 )
 from medkd.data.manifests.manifest import Manifest, parse_manifest
 from medkd.data.manifests.patient_split import recognize_patients, split_patients
+from medkd.errors import MissingFolderError
 from medkd.files import atomic_write
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def make_manifest(
     """
     folder = Path(dataset_dir).expanduser()
     if not folder.is_dir():
-        raise NotADirectoryError(f"Expected a folder with images, but there is no folder {folder}.")
+        raise MissingFolderError(f"Expected a folder with images, but there is no folder {folder}.")
     patterns = patterns or FilePatterns()
     layout = (
         recognize_folder(folder, unlabeled=unlabeled)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medkd.data.manifests.file_pairing import natural_order
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,7 +65,7 @@ def pair_names(
     lonely = [path for i, path in ids.items() if i not in grouped]
     if count < len(labels):
         first = lonely[0] if lonely else next(p for p in labels.values() if p not in ids.values())
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected an image for every label in {where}, but {len(labels) - count} of "
             f"{len(labels)} have none, the first of them {first.name}; if names differ, state "
             "patterns for the image and the label."
@@ -110,7 +111,7 @@ def _check_channels(grouped: Mapping[str, Mapping[int, Path]], *, where: Path) -
     for case_id, channels in grouped.items():
         if sorted(channels) != list(range(num_channels)):
             have = ", ".join(f"{channel:04d}" for channel in sorted(channels))
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the {num_channels} channels 0000 to {num_channels - 1:04d} of every "
                 f"case in {where}, but got {have} for {case_id!r}."
             )

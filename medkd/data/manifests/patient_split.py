@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from medkd.data.manifests.file_pairing import natural_order
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -88,12 +89,12 @@ def split_patients(
         [10, 1, 3]
     """
     if min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `fractions` to be above 0 and to sum to 1, but got {dict(fractions)}."
         )
     people = sorted(set(patients), key=natural_order)
     if len(people) < len(fractions):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected at least one patient for each of the {len(fractions)} splits "
             f"({', '.join(fractions)}), but got {len(people)} patient(s)."
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from medkd.errors import InvalidValueError
 from medkd.files import atomic_write
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ def check_settings(settings: Mapping[str, tuple[Any, int]]) -> None:
         >>> check_settings({"seed": (-1, 0)})
         Traceback (most recent call last):
         ...
-        ValueError: Expected `seed` to be an integer of at least 0, but got -1.
+        medkd.errors.InvalidValueError: Expected `seed` to be an integer of at least 0, but got -1.
     """
     for name, (value, least) in settings.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             message = f"Expected `{name}` to be an integer of at least {least}, but got {value!r}."
-            raise ValueError(message)
+            raise InvalidValueError(message)
 
 
 def deal_cases(
@@ -106,7 +107,7 @@ def _check_folder(folder: Path, settings: Mapping[str, Any]) -> None:
     """Raises unless the phantom of these settings may be written into ``folder``."""
     start = "Expected `dataset_dir` to be a new or empty folder, or one with this phantom, but"
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{start} {folder} is a file.")
+        raise InvalidValueError(f"{start} {folder} is a file.")
     if (folder / _SETTINGS).is_file():
         found = _read_settings(folder / _SETTINGS)
         differences = [
@@ -115,13 +116,13 @@ def _check_folder(folder: Path, settings: Mapping[str, Any]) -> None:
             if found.get(name) != value
         ]
         if differences:
-            raise ValueError(f"{start} {folder} holds one with {', '.join(differences)}.")
+            raise InvalidValueError(f"{start} {folder} holds one with {', '.join(differences)}.")
         return
     # An unfinished temporary file of the settings is the first thing a killed call can leave.
     names = sorted(item.name for item in folder.iterdir()) if folder.exists() else []
     foreign = [name for name in names if not name.startswith(f".{_SETTINGS}.")]
     if foreign:
-        raise ValueError(f"{start} {folder} holds other files, such as {foreign[0]}.")
+        raise InvalidValueError(f"{start} {folder} holds other files, such as {foreign[0]}.")
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from medkd.data.manifests.manifest_making import write_manifest
 from medkd.data.ssl4mis.ssl4mis_folder import read_ssl4mis_folder
 from medkd.data.ssl4mis.ssl4mis_sets import SSL4MIS_SETS, Ssl4misSet
 from medkd.data.ssl4mis.ssl4mis_volume import read_ssl4mis_volume
+from medkd.errors import InvalidValueError
 from medkd.files import atomic_folder
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _check_spacing(spacing: Sequence[float] | None) -> None:
     if spacing is None:
         return
     if len(spacing) != 3 or not all(math.isfinite(side) and side > 0 for side in spacing):
-        raise ValueError(
+        raise InvalidValueError(
             "Expected `spacing` to be the three sides of a voxel in mm, each above zero, or None, "
             f"but got {list(spacing)}."
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from medkd.data.manifests.manifest_fields import read_splits
 from medkd.data.manifests.patient_split import PATIENT_WORDS
+from medkd.errors import InvalidValueError, MissingFileError, MissingFolderError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,12 +103,12 @@ def read_ssl4mis_folder(folder: str | Path) -> Ssl4misFolder:
 def _read_lists(folder: Path) -> dict[str, list[str]]:
     """File name of each list to its ids, the train list first."""
     if not folder.is_dir():
-        raise NotADirectoryError(f"Expected a folder with lists, but there is no folder {folder}.")
+        raise MissingFolderError(f"Expected a folder with lists, but there is no folder {folder}.")
     train = next((name for name in _TRAIN_LISTS if (folder / name).is_file()), None)
     others = [n for n in (_VALIDATION_LIST, _TEST_LIST) if (folder / n).is_file()]
     if train is None or not others:
         there = ", ".join(sorted(path.name for path in folder.glob("*.list"))) or "none"
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected {folder} to have {' or '.join(_TRAIN_LISTS)}, and {_VALIDATION_LIST} or "
             f"{_TEST_LIST}, but got the lists: {there}."
         )
@@ -120,7 +121,7 @@ def _read_list(path: Path) -> list[str]:
     ids = [_id_of(PurePosixPath(line.removesuffix(_SUFFIX))) for line in lines if line]
     if not ids or len(set(ids)) < len(ids):
         twice = next((i for i in ids if ids.count(i) > 1), "none")
-        raise ValueError(f"Expected {path} to name ids, each once, but got {twice!r}.")
+        raise InvalidValueError(f"Expected {path} to name ids, each once, but got {twice!r}.")
     return ids
 
 
@@ -136,7 +137,9 @@ def _find_files(folder: Path) -> dict[str, Path]:
             continue
         name = _id_of(path.with_suffix(""))
         if name in paths:
-            raise ValueError(f"Expected one file of each id, but got {paths[name]} and {path}.")
+            raise InvalidValueError(
+                f"Expected one file of each id, but got {paths[name]} and {path}."
+            )
         paths[name] = path
     return paths
 
@@ -147,7 +150,7 @@ def _find_volumes(
     """Volume to its files, in the order in which a list names the volumes first."""
     missing = [name for name in ids if name not in paths]
     if missing:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected a file {_SUFFIX} for each of the {len(ids)} ids of {where}, but "
             f"{len(missing)} have none, the first of them {missing[0]!r}."
         )
@@ -166,7 +169,7 @@ def _check_numbers(volume: str, numbers: Sequence[int], *, where: Path) -> None:
         return
     first = numbers[0]
     if first not in (0, 1) or list(numbers) != list(range(first, first + len(numbers))):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the slices of {volume!r} in {where} to be numbered from 0 or 1 without "
             f"gaps, but got {', '.join('the whole' if n == _WHOLE else str(n) for n in numbers)}."
         )
@@ -187,7 +190,7 @@ def _deal(
         return splits, f"Splits are those of {train}, {_VALIDATION_LIST} and {_TEST_LIST}."
     people = list(dict.fromkeys(patients[i] for i in ids))
     if len(people) <= _HELD_OUT:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {train} to have more than {_HELD_OUT} patients, of whom the last "
             f"{_HELD_OUT} become validation, but got {len(people)}."
         )

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from medkd.data.images.readable_file import check_readable
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,7 @@ def read_ssl4mis_volume(paths: Sequence[Path]) -> tuple[NDArray[np.float32], NDA
     else:
         stacked = read[0]
         if stacked["image"].ndim != 3:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {paths[0]} to hold a volume or a slice, but got shape "
                 f"{stacked['image'].shape}."
             )
@@ -64,13 +65,15 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
             there = sorted(file)
             parts = {part: np.asarray(file[part]) for part in _PARTS if part in file}
     except OSError as error:
-        raise ValueError(f"Expected {path} to be a whole h5 file, but got: {error}.") from error
+        raise InvalidValueError(
+            f"Expected {path} to be a whole h5 file, but got: {error}."
+        ) from error
     if len(parts) < len(_PARTS):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected {path} to hold {' and '.join(_PARTS)}, but got {', '.join(there) or 'none'}."
         )
     if parts["image"].shape != parts["label"].shape:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected image and label of {path} to be of one size, but got "
             f"{parts['image'].shape} and {parts['label'].shape}."
         )
@@ -80,7 +83,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
 def _check_slices(paths: Sequence[Path], shapes: Sequence[tuple[int, ...]]) -> None:
     for path, shape in zip(paths, shapes, strict=True):
         if len(shape) != 2 or shape != shapes[0]:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {path} to hold a slice of the size of {paths[0].name}, {shapes[0]}, "
                 f"but got shape {shape}."
             )
@@ -90,7 +93,7 @@ def _whole(label: NDArray[Any], *, path: Path) -> NDArray[Any]:
     whole = np.nan_to_num(label, posinf=-1, neginf=-1).astype(np.int64)
     odd = label[(whole != label) | (whole < 0)]
     if odd.size:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the label of {path} to hold whole numbers of 0 or more, but got "
             f"{odd.flat[0]:g}."
         )

@@ -9,6 +9,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from medkd.data.images.grid_difference import GRID_TOLERANCE, describe_difference, same_grid
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -43,7 +44,7 @@ class CheckCased(MapTransform):
         >>> CheckCased(keys=["image", "label"])(case)
         Traceback (most recent call last):
         ...
-        ValueError: Expected `label` to be of the size of `image`, (4, 5), but got (4, 6).
+        medkd.errors.InvalidValueError: Expected `label` to be of the size of `image`, (4, 5), ...
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class CheckCased(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys=True)
         if image_key not in self.keys:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected `image_key` to be among {list(self.keys)}, but got {image_key!r}."
             )
         self.image_key = image_key
@@ -74,7 +75,7 @@ class CheckCased(MapTransform):
         _check_values(image, name=name)
         mask = case.get(self.mask_key) if self.mask_key in self.keys else None
         if mask is not None and not bool(mask.any()):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {_name(case, self.mask_key)} to have pixels that count, but got an "
                 "empty mask."
             )
@@ -88,7 +89,7 @@ class CheckCased(MapTransform):
         for key in self.key_iterator(case):
             other = tuple(case[key].shape[1:])
             if other != size:
-                raise ValueError(
+                raise InvalidValueError(
                     f"Expected {_name(case, key)} to be of the size of "
                     f"{_name(case, self.image_key)}, {size}, but got {other}."
                 )
@@ -102,7 +103,7 @@ class CheckCased(MapTransform):
             return
         affine, other = image.affine, part.affine
         if not same_grid(affine, other, shape=size):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {_name(case, key)} to lie on the grid of {_name(case, self.image_key)} "
                 f"within {GRID_TOLERANCE:g} of a voxel, but got "
                 f"{describe_difference(affine, other, shape=size)} between them."
@@ -112,14 +113,18 @@ class CheckCased(MapTransform):
 def _check_values(image: torch.Tensor, *, name: str) -> None:
     bad = int((~torch.isfinite(image)).sum())
     if bad:
-        raise ValueError(f"Expected {name} to have finite values, but got {bad} NaN or infinite.")
+        raise InvalidValueError(
+            f"Expected {name} to have finite values, but got {bad} NaN or infinite."
+        )
     _refuse_constant(image, where=name)
 
 
 def _refuse_constant(values: torch.Tensor, *, where: str) -> None:
     value = float(values.max())
     if value == float(values.min()):
-        raise ValueError(f"Expected {where} to show something, but got {value:g} everywhere.")
+        raise InvalidValueError(
+            f"Expected {where} to show something, but got {value:g} everywhere."
+        )
 
 
 def _name(case: Mapping[Hashable, Any], key: Hashable) -> str:

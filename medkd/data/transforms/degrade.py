@@ -9,6 +9,7 @@ import torch
 from monai.transforms import GaussianSmooth, MapTransform
 
 from medkd._checks import check_at_least
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -123,7 +124,11 @@ class Degraded(MapTransform):
 
 def _check(kind: str, strength: int) -> None:
     if kind not in DEGRADATIONS:
-        raise ValueError(f"Expected `kind` to be one of {list(DEGRADATIONS)}, but got {kind!r}.")
+        raise InvalidValueError(
+            f"Expected `kind` to be one of {list(DEGRADATIONS)}, but got {kind!r}."
+        )
     check_at_least(strength, 1, "strength")
     if strength > _NUM_STRENGTHS:
-        raise ValueError(f"Expected `strength` to be at most {_NUM_STRENGTHS}, but got {strength}.")
+        raise InvalidValueError(
+            f"Expected `strength` to be at most {_NUM_STRENGTHS}, but got {strength}."
+        )

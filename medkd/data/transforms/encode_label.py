@@ -8,6 +8,8 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
@@ -48,7 +50,9 @@ class EncodeLabeld(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if not label_values:
-            raise ValueError("Expected `label_values` to have at least one value, but got none.")
+            raise InvalidValueError(
+                "Expected `label_values` to have at least one value, but got none."
+            )
         self.label_values = {int(stored): int(index) for stored, index in label_values.items()}
         self.dtype = torch.uint8 if max(self.label_values.values()) < 256 else torch.int64
 
@@ -69,7 +73,7 @@ class EncodeLabeld(MapTransform):
     def _encode(self, stored: torch.Tensor, *, key: Hashable) -> torch.Tensor:
         name = getattr(stored, "meta", {}).get("filename_or_obj", f"`{key}`")
         if stored.shape[0] != 1:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the label {name} to be of shape (1, *spatial), "
                 f"but got shape {tuple(stored.shape)}."
             )
@@ -85,7 +89,7 @@ class EncodeLabeld(MapTransform):
             unknown |= set(values[known[position] != values].unique().tolist())
             _plain(index).view(-1)[start : start + _CHUNK] = classes[position]
         if unknown:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected the label {name} to hold only the values {_listed(self.label_values)} "
                 f"of `label_values`, but got {_shown(sorted(unknown))}."
             )

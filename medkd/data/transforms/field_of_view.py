@@ -11,6 +11,7 @@ from monai.transforms import MapTransform
 from scipy import ndimage
 
 from medkd._checks import check_at_least
+from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -158,7 +159,7 @@ class ExtendFieldOfViewd(MapTransform):
 
 def _threshold(mask: torch.Tensor) -> torch.Tensor:
     if mask.shape[0] != 1:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected the mask to be of shape (1, *spatial), but got shape {tuple(mask.shape)}."
         )
     if mask.dtype == torch.bool:

@@ -9,6 +9,8 @@ import torch
 from monai.utils.type_conversion import convert_to_tensor
 from scipy import ndimage
 
+from medkd.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -73,7 +75,9 @@ def resample_map(
         [20, 20, 10, 10]
     """
     if volume.ndim != _SPATIAL_DIMS:
-        raise ValueError(f"Expected `volume` of shape (X, Y, Z), but got {tuple(volume.shape)}.")
+        raise InvalidValueError(
+            f"Expected `volume` of shape (X, Y, Z), but got {tuple(volume.shape)}."
+        )
     volume = convert_to_tensor(volume, track_meta=False).detach().cpu()
     shape = tuple(int(size) for size in target_shape)
     # From a voxel of the target to the voxel of the map there.

@@ -10,6 +10,7 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms.transform import MapTransform
 
 from medkd.data.transforms.grid_resampling import resample_map
+from medkd.errors import InvalidTypeError, InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -74,7 +75,7 @@ class RestoreGeometryd(MapTransform):
         image = case[self.image_key]
         meta = getattr(image, "meta", {})
         if "original_affine" not in meta or "spatial_shape" not in meta:
-            raise TypeError(
+            raise InvalidTypeError(
                 f"Expected `{self.image_key}` to be a MetaTensor with `original_affine` and "
                 f"`spatial_shape`, but got a {type(image).__name__} without."
             )
@@ -83,7 +84,7 @@ class RestoreGeometryd(MapTransform):
         for key in self.key_iterator(case):
             expected = (1, *image.shape[1:])
             if tuple(case[key].shape) != expected:
-                raise ValueError(
+                raise InvalidValueError(
                     f"Expected `{key}` of the size of `{self.image_key}`, {expected}, "
                     f"but got {tuple(case[key].shape)}."
                 )

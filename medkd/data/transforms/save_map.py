@@ -10,6 +10,7 @@ import torch
 from monai.transforms.transform import MapTransform
 from PIL import Image
 
+from medkd.errors import InvalidValueError
 from medkd.files import atomic_write
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class SaveMapd(MapTransform):
     ) -> None:
         super().__init__(keys)
         if bits not in _DEPTHS:
-            raise ValueError(f"Expected `bits` to be 8 or 16, but got {bits}.")
+            raise InvalidValueError(f"Expected `bits` to be 8 or 16, but got {bits}.")
         if not maximum > 0:
-            raise ValueError(f"Expected `maximum` to be above zero, but got {maximum}.")
+            raise InvalidValueError(f"Expected `maximum` to be above zero, but got {maximum}.")
         self.output_dir = Path(output_dir)
         self.maximum = maximum
         self.bits = bits
@@ -62,7 +63,7 @@ class SaveMapd(MapTransform):
         for key in self.key_iterator(item):
             values = torch.as_tensor(item[key]).cpu().numpy()
             if values.ndim != 3 or values.shape[0] != 1:
-                raise ValueError(
+                raise InvalidValueError(
                     f"Expected `{key}` of shape (1, width, height), but got {values.shape}."
                 )
             top = 2**self.bits - 1

@@ -14,6 +14,7 @@ from monai.utils.type_conversion import convert_to_tensor
 from nibabel.nifti1 import Nifti1Header, Nifti1Image
 from nibabel.nifti2 import Nifti2Header, Nifti2Image
 
+from medkd.errors import InvalidTypeError, InvalidValueError
 from medkd.files import atomic_write
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class SaveVolumed(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if maximum is not None and not maximum > 0:
-            raise ValueError(f"Expected `maximum` to be above zero, but got {maximum}.")
+            raise InvalidValueError(f"Expected `maximum` to be above zero, but got {maximum}.")
         self.output_dir = Path(output_dir)
         self.maximum = maximum
         self.image_key = image_key
@@ -110,7 +111,7 @@ def _header_like(source: str | None, values: torch.Tensor, *, key: Hashable) -> 
     grid = values.shape[1:] if found is None else found.get_data_shape()[:3]
     shape = tuple(int(size) for size in grid)
     if tuple(values.shape) != (1, *shape) or len(shape) != 3:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{key}` of shape (1, X, Y, Z) = {(1, *shape)}, the grid of "
             f"{source or 'a volume'}, but got {tuple(values.shape)}."
         )
@@ -122,7 +123,7 @@ def _header_like(source: str | None, values: torch.Tensor, *, key: Hashable) -> 
             header[name] = found[name]
         return header
     if not hasattr(values, "affine"):
-        raise TypeError(
+        raise InvalidTypeError(
             f"Expected `{key}` to be a MetaTensor, for its image came from no NIfTI file, but got "
             f"{type(values).__name__}."
         )
@@ -135,7 +136,7 @@ def _header_like(source: str | None, values: torch.Tensor, *, key: Hashable) -> 
 
 def _labels(values: torch.Tensor, *, key: Hashable) -> NDArray[Any]:
     if values.dtype not in _LABEL_DTYPES:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `{key}` to be labels of torch.uint8 or torch.int16, for no `maximum` is "
             f"given, but got {values.dtype}."
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from medkd.errors import InvalidValueError
 from medkd.export.network_formats.checked_network import CheckedNetwork
 from medkd.export.network_formats.compiled_network import CompiledNetwork
 from medkd.export.network_formats.onnx_conversion import convert_to_onnx
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from medkd.workflows import RunInference
+    from medkd.runs import RunInference
 
 __all__ = ["BACKENDS", "backend_network", "choose_backend"]
 
@@ -54,7 +55,7 @@ def choose_backend(
         'torch'
     """
     if backend not in BACKENDS:
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected `backend` to be one of {', '.join(BACKENDS)}, but got {backend!r}."
         )
     is_cpu = torch.device(device).type == "cpu"
@@ -62,7 +63,9 @@ def choose_backend(
         fastest = _FASTEST_ON_CPU.get(spatial_dims, "torch") if is_cpu else "torch"
         return "torch" if fastest == "onnx" and find_spec("onnxruntime") is None else fastest
     if backend == "onnx" and not is_cpu:
-        raise ValueError(f"Expected `device` to be cpu for the backend onnx, but got {device}.")
+        raise InvalidValueError(
+            f"Expected `device` to be cpu for the backend onnx, but got {device}."
+        )
     return backend
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from medkd.errors import FailureError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -47,7 +49,7 @@ class CompiledNetwork:
             logits: Tensor = self._compiled(whole)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0]
-            raise RuntimeError(
+            raise FailureError(
                 "Expected torch.compile to compile the network, which on a CPU takes a C++ "
                 f"compiler, but got: {reason}."
             ) from error

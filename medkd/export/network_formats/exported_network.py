@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medkd.errors import ExistingFileError, MissingFileError
 from medkd.export.network_formats.check_windows import cut_check_windows
-from medkd.workflows import PredictionInput, find_image, find_inputs, open_run, prepare_image
+from medkd.prediction import PredictionInput, find_inputs, prepare_image
+from medkd.runs import find_image, open_run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from medkd.workflows import RunInference
+    from medkd.runs import RunInference
 
 __all__ = ["ExportedNetwork", "open_to_export"]
 
@@ -51,7 +53,7 @@ def open_to_export(
         FileNotFoundError: if the run, its weights or an image to compare on are missing.
     """
     if path.exists():
-        raise FileExistsError(f"Expected a new file for the export, but {path} exists.")
+        raise ExistingFileError(f"Expected a new file for the export, but {path} exists.")
     run = open_run(run_dir, device="cpu")
     prepared = prepare_image(run, _first_image(run, image))
     if run.slice_axis is not None:
@@ -66,7 +68,7 @@ def _first_image(run: RunInference, image: str | Path | None) -> PredictionInput
         return find_inputs(image, spatial_dims=run.image_dims, num_channels=run.num_channels)[0]
     found: dict[str, Any] | None = find_image(run.folder)
     if found is None:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"Expected an image to compare outputs on, but the data of {run.folder} is no longer "
             "where it was: --image?"
         )

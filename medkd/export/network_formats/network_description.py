@@ -10,7 +10,7 @@ from medkd.export.network_formats.output_check import OUTPUT_TOLERANCE
 from medkd.files import sha256_of
 
 if TYPE_CHECKING:
-    from medkd.workflows import RunInference
+    from medkd.runs import RunInference
 
 __all__ = ["DESCRIPTION_NAME", "describe_network"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medkd.errors import FailureError
 from medkd.export.network_formats.exported_network import ExportedNetwork, open_to_export
 from medkd.export.network_formats.network_description import describe_network
 from medkd.export.network_formats.onnx_conversion import convert_to_onnx
@@ -64,7 +65,7 @@ def _import_onnx() -> ModuleType:
     try:
         import onnx
     except ImportError as error:
-        raise RuntimeError(
+        raise FailureError(
             "Expected onnx to be installed, without which no ONNX model can be written, but it is "
             "not: `pip install 'medkd[onnx]'`."
         ) from error

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from medkd.errors import FailureError, InvalidValueError
 from medkd.export.network_formats.onnx_conversion import ONNX_INPUT, ONNX_OUTPUT
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class OnnxNetwork:
             )
         except Exception as error:  # it has a class of its own for each reason
             what = "`model`" if isinstance(model, bytes) else str(model)
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {what} to be an ONNX model, but got: {_first_line(error)}."
             ) from error
 
@@ -65,7 +66,7 @@ class OnnxNetwork:
         try:
             (logits,) = self._session.run([ONNX_OUTPUT], {ONNX_INPUT: window.numpy()})
         except Exception as error:
-            raise RuntimeError(
+            raise FailureError(
                 f"Expected windows that the ONNX model takes, but {tuple(window.shape)} gave: "
                 f"{_first_line(error)}."
             ) from error
@@ -76,7 +77,7 @@ def _import_runtime() -> ModuleType:
     try:
         import onnxruntime
     except ImportError as error:
-        raise RuntimeError(
+        raise FailureError(
             "Expected ONNX Runtime to be installed, without which no ONNX model can be run, but it "
             "is not: `pip install 'medkd[onnx]'`."
         ) from error

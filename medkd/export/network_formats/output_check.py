@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from medkd.errors import FailureError, InvalidValueError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -51,13 +53,13 @@ def check_outputs(
         1e-05
     """
     if not windows:
-        raise ValueError("Expected `windows` to hold at least one batch, but got none.")
+        raise InvalidValueError("Expected `windows` to hold at least one batch, but got none.")
     return max(_difference(network(w), converted(w), name=name) for w in windows)
 
 
 def _difference(expected: Tensor, found: Tensor, *, name: str) -> float:
     if found.shape != expected.shape:
-        raise RuntimeError(
+        raise FailureError(
             f"Expected {name} to give logits {tuple(expected.shape)} as PyTorch does, but got "
             f"shape {tuple(found.shape)}."
         )
@@ -66,7 +68,7 @@ def _difference(expected: Tensor, found: Tensor, *, name: str) -> float:
     scale = largest if largest > 0 else 1.0
     difference = float((found.to(expected.device) - expected).abs().max()) / scale
     if not difference <= OUTPUT_TOLERANCE:  # which NaN is not, either
-        raise RuntimeError(
+        raise FailureError(
             f"Expected {name} to give PyTorch's logits within {OUTPUT_TOLERANCE:g} of the "
             f"largest, but on windows of {tuple(expected.shape[2:])} they differ by "
             f"{difference:.2g} of it."

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from medkd.export.network_formats import BACKENDS, backend_network, backends, choose_backend
-from medkd.workflows import open_run
+from medkd.runs import open_run
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])

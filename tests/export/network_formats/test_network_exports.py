@@ -22,7 +22,7 @@ from medkd.export.network_formats import (
     torchscript_export,
 )
 from medkd.files import sha256_of
-from medkd.workflows import open_run
+from medkd.runs import open_run
 
 EXPORTS = {"onnx": (export_onnx, "model.onnx"), "torchscript": (export_torchscript, "model.ts")}
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")

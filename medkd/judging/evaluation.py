@@ -1,0 +1,139 @@
+"""The stage that judges every predictor on the same cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tqdm import tqdm
+
+from medkd.judging.case_scoring import CaseScores, score_case
+from medkd.judging.pooled_prediction import predict, tempered
+from medkd.judging.prepared_case import prepare_case
+from medkd.predictors import measure_cost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import torch
+
+    from medkd.functional import ErrorBins, ReliabilityBins
+    from medkd.judging.prepared_case import PreparedCase
+    from medkd.predictors import Predictor, PredictorCost
+
+__all__ = ["TEMPERATURE_ENDING", "MethodScores", "evaluate_cases"]
+
+TEMPERATURE_ENDING = "_temperature"
+"""What the name of a method ends in that is judged with a fitted temperature."""
+
+_Bins = TypeVar("_Bins", "ReliabilityBins", "ErrorBins")
+
+
+@dataclass
+class MethodScores:
+    """What one method reached on every case, and what it costs.
+
+    Attributes:
+        scores: case id to metric id to value.
+        seconds: of one prediction, by case id.
+        reliability: bins by region, pooled over the cases.
+        errors: counts by ranked uncertainty, by region, pooled over the cases.
+        cost: of a prediction of the first case; ``None`` before there was one.
+        spacings: of the grid that each volume was scored on, in millimeters, by case id.
+    """
+
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    reliability: dict[str, ReliabilityBins] = field(default_factory=dict)
+    errors: dict[str, ErrorBins] = field(default_factory=dict)
+    cost: PredictorCost | None = None
+    spacings: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def add(self, case_id: str, scored: Sequence[CaseScores]) -> None:
+        """Add a case, scored once for each of the predictors that the method is the mean of."""
+        metrics = scored[0].scores
+        self.scores[case_id] = {
+            name: sum(one.scores[name] for one in scored) / len(scored) for name in metrics
+        }
+        self.seconds[case_id] = sum(one.seconds for one in scored) / len(scored)
+        for one in scored:
+            _pool(self.reliability, one.reliability)
+            _pool(self.errors, one.errors)
+
+
+def evaluate_cases(
+    items: Sequence[Mapping[str, Any]],
+    *,
+    transform: Callable[..., Any],
+    methods: Mapping[str, Sequence[Predictor]],
+    temperatures: Mapping[str, Sequence[float]],
+    class_names: Sequence[str],
+    device: str | torch.device,
+    with_cost: bool = True,
+    description: str = "evaluation",
+) -> dict[str, MethodScores]:
+    """Score all methods on all cases, one case in memory at a time.
+
+    Args:
+        items: ``case_id`` and files.
+        transform: the deterministic transforms.
+        methods: names to the predictors that each is the mean of. One, as a rule; ``single`` is
+            what one network is worth, so each member is scored for itself and the scores averaged.
+        temperatures: method name to a temperature for each of its predictors, for those that are
+            judged with one, too.
+        class_names: by class index, the background first.
+        device: where to compute.
+        with_cost: measure the cost of each method, on the first case: three predictions more.
+        description: of the progress bar.
+
+    Returns:
+        The scores by method, in the order of ``methods``; behind one with temperatures the same
+        with them, ``<name>_temperature``.
+    """
+    results: dict[str, MethodScores] = {}
+    for name in methods:
+        results[name] = MethodScores()
+        if name in temperatures:
+            results[f"{name}{TEMPERATURE_ENDING}"] = MethodScores()
+    with tqdm(total=len(items) * len(methods), desc=description, unit="prediction") as progress:
+        for number, item in enumerate(items):
+            case = prepare_case(item, transform, device)
+            for name, predictors in methods.items():
+                progress.set_postfix_str(f"{case.case_id}, {name.replace('_', ' ')}")
+                cost = None
+                if number == 0 and with_cost:
+                    # It also pays, once, for memory and kernels that later predictions reuse.
+                    cost = measure_cost(predictors[0], case.image)
+                scored = _score(case, predictors, temperatures.get(name, ()), class_names)
+                for ending, found in scored.items():
+                    method = results[f"{name}{ending}"]
+                    method.add(case.case_id, found)
+                    method.cost = cost or method.cost
+                    if case.spacing is not None:
+                        method.spacings[case.case_id] = case.spacing
+                progress.update()
+    return results
+
+
+def _score(
+    case: PreparedCase,
+    predictors: Sequence[Predictor],
+    temperatures: Sequence[float],
+    class_names: Sequence[str],
+) -> dict[str, list[CaseScores]]:
+    """By the ending of the method's name: the scores of each predictor, and with a temperature."""
+    scored: dict[str, list[CaseScores]] = {}
+    for number, predictor in enumerate(predictors):
+        predictions = {"": predict(predictor, case.image)}
+        if temperatures:
+            predictions[TEMPERATURE_ENDING] = tempered(predictions[""], temperatures[number])
+        for ending, prediction in predictions.items():
+            found = score_case(prediction, case, class_names=class_names)
+            scored.setdefault(ending, []).append(found)
+    return scored
+
+
+def _pool(pooled: dict[str, _Bins], bins: Mapping[str, _Bins]) -> None:
+    for region, new in bins.items():
+        old = pooled.get(region)
+        pooled[region] = new if old is None else old + new

@@ -1,0 +1,74 @@
+"""Overrides that name nothing are refused; MONAI itself would accept them in silence."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from medkd.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["check_ids"]
+
+_SEPARATOR = "::"
+# MONAI adds the metadata under this id; keys with an underscore are its own (`_target_`).
+_MONAI_PREFIX = "_"
+# Sections whose entries are gone through one by one, so a new one is read: predictors are judged,
+# features tapped and weighted.
+_OPEN = frozenset({"predictors", "features", "teacher_features", "feature_weights"})
+
+
+def check_ids(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Refuse ids that a bundle's ``train.json`` does not have.
+
+    An override may replace any value and may add an argument to a component, for MONAI builds the
+    component with it and refuses a wrong one. It may add a predictor to be judged, or a feature to
+    be tapped. What it may not do is invent any other id: nothing would read it.
+
+    Args:
+        config: the configuration with all overrides and overlays merged.
+        known: the bundle's ``train.json`` as it stands.
+
+    Raises:
+        ValueError: naming the id and the nearest that exists.
+
+    Example:
+        >>> check_ids({"temperature": 3}, {"temperature": 2, "seed": 0})
+        >>> check_ids({"tempratur": 3}, {"temperature": 2, "seed": 0})
+        Traceback (most recent call last):
+        medkd.errors.InvalidValueError: Expected an override of an id that exists, ... Did you ...
+    """
+    for name in _invented(config, known):
+        ids = list(_ids(known))
+        near = difflib.get_close_matches(name, ids, n=1, cutoff=0.5)
+        hint = f" Did you mean `{near[0]}`?" if near else f" There are: {', '.join(sorted(known))}."
+        raise InvalidValueError(
+            f"Expected an override of an id that exists, but got `{name}`.{hint}"
+        )
+
+
+def _invented(
+    config: Mapping[str, Any], known: Mapping[str, Any], parent: str = ""
+) -> Iterator[str]:
+    for key, value in config.items():
+        name = f"{parent}{key}"
+        if key.startswith(_MONAI_PREFIX):
+            continue
+        if key not in known:
+            yield name
+        elif name not in _OPEN and _is_section(value) and _is_section(known[key]):
+            yield from _invented(value, known[key], f"{name}{_SEPARATOR}")
+
+
+def _is_section(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """A plain dictionary of ids; one with a ``_target_`` is a component and takes arguments."""
+    return isinstance(value, dict) and "_target_" not in value
+
+
+def _ids(config: Mapping[str, Any], parent: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        yield f"{parent}{key}"
+        if _is_section(value):
+            yield from _ids(value, f"{parent}{key}{_SEPARATOR}")

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from medkd.runs.override_checks import check_ids
+
+KNOWN = {
+    "imports": ["$import torch"],
+    "temperature": 2.0,
+    "num_members": 5,
+    "network_def": {"_target_": "UNet", "strides": [2]},
+    "train": {
+        "num_epochs": 3,
+        "dataloader": {"_target_": "DataLoader", "batch_size": 4},
+        "handlers": [{"_target_": "StatsHandler"}],
+        "nested": {"sampler": None},
+    },
+}
+
+
+def with_override(name, value):
+    """``name`` in MONAI's notation, as its parser merges it."""
+    config = copy.deepcopy(KNOWN)
+    *sections, last = name.split("::")
+    place = config
+    for section in sections:
+        place = place[section]
+    place[last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", 3),
+        ("train::num_epochs", 5),
+        ("train::nested::sampler", {"_target_": "RandomSampler"}),
+        ("network_def", {"_target_": "DynUNet", "filters": [1, 2]}),
+        ("train::handlers", []),
+        ("imports", []),
+    ],
+)
+def test_any_value_may_be_replaced(name, value):
+    check_ids(with_override(name, value), KNOWN)
+
+
+@pytest.mark.parametrize("name", ["network_def::dropout", "train::dataloader::num_workers"])
+def test_a_component_takes_further_arguments(name):
+    check_ids(with_override(name, 0.1), KNOWN)
+
+
+@pytest.mark.parametrize("name", ["_meta_", "network_def::_disabled_", "train::_requires_"])
+def test_monais_own_keys_pass(name):
+    check_ids(with_override(name, {}), KNOWN)
+
+
+def test_the_configuration_as_it_stands_passes_and_is_not_modified():
+    config = copy.deepcopy(KNOWN)
+    check_ids(config, KNOWN)
+    assert config == KNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("tempratur", "temperature"),
+        ("num_member", "num_members"),
+        ("network", "network_def"),
+        ("train::num_epoch", "train::num_epochs"),
+        ("train::nested::samplr", "train::nested::sampler"),
+        ("num_epochs", "train::num_epochs"),
+    ],
+)
+@pytest.mark.parametrize("value", [3, {"_target_": "UNet"}], ids=["number", "component"])
+def test_rejects_a_misspelt_id_with_the_nearest(name, nearest, value):
+    match = (
+        f"^Expected an override of an id that exists, but got `{name}`. Did you mean `{nearest}`"
+    )
+    with pytest.raises(ValueError, match=match):
+        check_ids(with_override(name, value), KNOWN)
+
+
+def test_rejects_an_id_that_is_near_none_with_all_there_are():
+    match = "got `zzz`. There are: imports, network_def, num_members, temperature, train"
+    with pytest.raises(ValueError, match=match):
+        check_ids(with_override("zzz", 1), KNOWN)
