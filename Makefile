@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-monailabel check bench
+.PHONY: demo test test-all test-monailabel check bundles bench
 
 demo: $(VENV)/.demo  ## Train an ensemble, distil it and judge it, on made-up retinas
 	$(RUN) -m monai.bundle run training --config_file bundles/end_kl/train.json
@@ -18,6 +18,9 @@ check: $(VENV)/.check  ## Lint, types, import contracts
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
+
+bundles: $(VENV)/.demo  ## Write the files of all bundles from bundles/source
+	$(RUN) -c "from medkd.planning import write_bundles; write_bundles('bundles')"
 
 bench: $(VENV)/.test  ## The tables of cost and exactness: no data set is needed
 	$(RUN) benchmarks/step_cost.py

@@ -29,7 +29,7 @@ import torch
 from untrained_runs import write_untrained_run
 
 from medkd.export.network_formats import BACKENDS, backend_network, check_outputs
-from medkd.runs import RunInference, open_run
+from medkd.runs import Deployment, open_deployment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,14 +64,14 @@ def main() -> None:
         for bundle in () if runs else ("end_kl", "kd_uniform"):
             runs[bundle] = write_untrained_run(Path(temporary) / bundle, bundle)
         for name, folder in runs.items():
-            run = open_run(folder, device="cpu")
+            run = open_deployment(folder, device="cpu")
             taken[f"{name}, {run.spatial_dims}D"] = measure(run, names, options)
     write_report(taken, options)
 
 
 @torch.no_grad()
 def measure(
-    run: RunInference, names: list[str], options: argparse.Namespace
+    run: Deployment, names: list[str], options: argparse.Namespace
 ) -> dict[str, dict[str, Any]]:
     """Seconds a batch in every round, seconds before the first, and how far logits are apart."""
     generator = torch.Generator().manual_seed(0)

@@ -111,11 +111,11 @@ def predict_with_medkd(backend: str, run_dir: Path, folder: Path, threads: int) 
 
     from medkd.export.network_formats import backend_network
     from medkd.prediction import find_inputs, predict_cases
-    from medkd.runs import open_run
+    from medkd.runs import open_deployment
 
     torch.set_num_threads(threads)
     imported = time.perf_counter()
-    run = open_run(run_dir, output_dir=folder / backend, device="cpu")
+    run = open_deployment(run_dir, output_dir=folder / backend, device="cpu")
     scans = find_inputs(folder / "images", spatial_dims=3, num_channels=run.num_channels)
     network = backend_network(run, backend)
     opened = time.perf_counter()
@@ -148,15 +148,15 @@ def monai_bundle(run_dir: Path, folder: Path) -> dict[str, Any]:
     same += ("channels", "strides", "kernel_size", "network_def", "normalization", "windows")
     invert = {
         "_target_": "Invertd",
-        "keys": "@pred",
+        "keys": "pred",
         "transform": "@preprocessing",
-        "orig_keys": "@image",
+        "orig_keys": "image",
         "nearest_interp": False,
         "to_tensor": True,
     }
     save = {
         "_target_": "SaveImaged",
-        "keys": "@pred",
+        "keys": "pred",
         "output_dir": str(folder / "monai"),
         "output_postfix": "segmentation",
         "output_dtype": "$torch.uint8",
@@ -165,18 +165,18 @@ def monai_bundle(run_dir: Path, folder: Path) -> dict[str, Any]:
     return {name: config[name] for name in same} | {
         "imports": ["$import torch"],
         "reading": [
-            {"_target_": "LoadImaged", "keys": "@image"},
-            {"_target_": "EnsureChannelFirstd", "keys": "@image"},
-            {"_target_": "Orientationd", "keys": "@image", "axcodes": "RAS", "labels": None},
-            {"_target_": "Spacingd", "keys": "@image", "pixdim": "@spacing", "mode": "bilinear"},
+            {"_target_": "LoadImaged", "keys": "image"},
+            {"_target_": "EnsureChannelFirstd", "keys": "image"},
+            {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS", "labels": None},
+            {"_target_": "Spacingd", "keys": "image", "pixdim": "@spacing", "mode": "bilinear"},
         ],
         "preprocessing": {"_target_": "Compose", "transforms": "$@reading + @normalization"},
         "postprocessing": {
             "_target_": "Compose",
             "transforms": [
-                {"_target_": "Activationsd", "keys": "@pred", "softmax": True},
+                {"_target_": "Activationsd", "keys": "pred", "softmax": True},
                 invert,
-                {"_target_": "AsDiscreted", "keys": "@pred", "argmax": True},
+                {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
                 save,
             ],
         },

@@ -97,7 +97,7 @@ def train(
         "num_labeled": num_labeled,
         "training_seed": 100 * seed,
         "labels_only": name == "DMD" and temperature in (None, DEFAULT_TEMPERATURE),
-        **({} if temperature is None else {"temperature": temperature}),
+        **({} if temperature is None else {"distillation_temperature": temperature}),
     }
     # A finished run is not judged again.
     if not (REPOSITORY / overrides["output_dir"] / "report" / "cases.csv").is_file():

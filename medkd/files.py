@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Writing files so that a reader never meets half of one, and where those of medkd are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from medkd.errors import ExistingFileError, FileError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["atomic_folder", "atomic_write", "remove_leftovers", "sha256_of"]
+__all__ = [
+    "atomic_folder",
+    "atomic_write",
+    "bundle_names",
+    "bundle_source",
+    "remove_leftovers",
+    "sha256_of",
+]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -122,6 +129,32 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO]:  # type: i
             message = f"Expected to write {path}, but got: {error.strerror or error}."
             raise FileError(error.errno, message, str(path)) from error
         raise
+
+
+def bundle_source() -> Path:
+    """Where the source of the bundles is: inside the package if installed, beside it in a checkout.
+
+    Returns:
+        The folder, which an installation without bundles lacks.
+    """
+    package = Path(__file__).parent
+    inside = package / "bundles" / "source"
+    return inside if inside.is_dir() else package.parent / "bundles" / "source"
+
+
+def bundle_names() -> list[str]:
+    """The bundles that come with medkd: what has a ``train.json`` in the source.
+
+    Reading them takes no import of MONAI, which takes seconds.
+
+    Returns:
+        Their names, sorted.
+
+    Example:
+        >>> "end_kl" in bundle_names()
+        True
+    """
+    return sorted(path.parent.name for path in bundle_source().glob("*/train.json"))
 
 
 def remove_leftovers(folder: str | Path) -> None:

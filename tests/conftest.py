@@ -72,15 +72,15 @@ SMALL_NETWORKS = {
             "geometry": [
                 {
                     "_target_": "Resized",
-                    "keys": "@image",
+                    "keys": ["image", "label"],
                     "spatial_size": "$[*@patch_size, -1]",
-                    "mode": "trilinear",
+                    "mode": ["trilinear", "nearest"],
                 }
             ],
-            "windows": {
+            "inferer": {
                 "_target_": "SliceInferer",
                 "spatial_dim": 2,
-                "roi_size": "@patch_size",
+                "roi_size": "@window_size",
                 "sw_batch_size": 4,
                 "overlap": 0.0,
             },
@@ -134,14 +134,19 @@ def small_run(tmp_path):
     from monai.bundle import ConfigParser
 
     from medkd.networks import save_weights
+    from medkd.planning import inference_config
 
     def make(kind=3):
         folder, data = tmp_path / "run", tmp_path / "data"
         bundle, changes = SMALL_NETWORKS[kind]
-        config = json.loads((_REPOSITORY / "bundles" / bundle / "inference.json").read_text())
-        config |= changes
+        train, frame = (
+            json.loads((_REPOSITORY / "bundles" / bundle / name).read_text())
+            for name in ("train.json", "inference.json")
+        )
+        train |= changes
         if kind == 2:
-            config["network_def"]["features"] = [4] * 6
+            train["network_def"]["features"] = [4] * 6
+        config = inference_config(train, frame)
         torch.manual_seed(0)
         network = ConfigParser(json.loads(json.dumps(config))).get_parsed_content("network_def")
         save_weights(network, folder / "models" / "model.pt")
@@ -151,5 +156,25 @@ def small_run(tmp_path):
         )
         _write_cases(data, 2 if kind == 2 else 3)
         return folder
+
+    return make
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """``make_run(**ids)``: a run in an empty folder, whose configuration says these things."""
+    from monai.bundle import ConfigParser
+
+    from medkd.runs import Run
+
+    def make(**ids):
+        layout = {
+            "bundle_root": str(tmp_path),
+            "output_dir": str(tmp_path),
+            "training_dir": str(tmp_path),
+            "model_file": str(tmp_path / "model.pt"),
+            "device": "cpu",
+        }
+        return Run(ConfigParser(layout | ids))
 
     return make

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from medkd.cli.terminal import format_table, write
 from medkd.cli.verb import Verb
 from medkd.errors import InvalidValueError
+from medkd.files import bundle_names
 
 if TYPE_CHECKING:
     import argparse
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERB"]
 
-_METHODS = ("end_kl", "kd_uniform", "kd_diverse", "dmd", "mtms_kd")
+_METHOD = "end_kl"
 _WITH_UNLABELED = "dmd"
 _SPLITS = ("train", "validation", "test")
 _SHOWN = ("spacing", "patch_size", "batch_size", "channels", "strides", "normalization")
@@ -34,10 +35,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "folder of the manifest's files (default: the manifest's own); not needed for a folder"
     add("--dataset_dir", metavar="DIR", help=text)
     text = (
-        "how the student is made (default: end_kl); dmd also learns from images without a label, "
-        "mtms_kd makes a small network"
+        f"how the student is made (default: {_METHOD}); dmd also learns from images without a "
+        "label, mtms_kd makes a small network"
     )
-    add("--method", choices=_METHODS, default=_METHODS[0], help=text)
+    add("--method", choices=bundle_names(), default=_METHOD, help=text)
     add("--output", metavar="DIR", required=True, help="the bundle's folder, which must be new")
     text = "memory that a training step may take, on the GPU or in the computer (default: 8)"
     add("--memory", metavar="GIB", type=float, default=8.0, help=text)

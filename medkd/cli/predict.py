@@ -62,9 +62,9 @@ def _run(arguments: argparse.Namespace) -> int:
     # MONAI takes seconds to import, which `medkd --help` should not.
     from medkd.export.network_formats import backend_network, choose_backend
     from medkd.prediction import find_inputs, predict_cases
-    from medkd.runs import open_run
+    from medkd.runs import open_deployment
 
-    opened = open_run(
+    opened = open_deployment(
         arguments.run_dir,
         output_dir=Path(arguments.output).expanduser(),
         device=arguments.device,

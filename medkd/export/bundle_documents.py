@@ -151,7 +151,7 @@ def _split_sizes(run: TrainedRun) -> str:
 
 
 def _preprocessing(run: TrainedRun) -> str:
-    windows = " x ".join(str(size) for size in run.inference["patch_size"])
+    windows = " x ".join(str(size) for size in run.opened.window_size)
     if run.opened.image_dims == 2:
         return f"See `preprocessing` in `configs/inference.json`. Windows of {windows} pixels."
     spacing = " x ".join(f"{size:g}" for size in run.inference.get("spacing", ()))

@@ -94,7 +94,7 @@ def _scores(run: TrainedRun) -> dict[str, Any]:
 def _data_format(run: TrainedRun) -> dict[str, Any]:
     manifest = run.manifest
     shared = {
-        "spatial_shape": [int(size) for size in run.inference["patch_size"]],
+        "spatial_shape": [int(size) for size in run.opened.window_size],
         "dtype": "float32",
         "value_range": [],
         "is_patch_data": True,

@@ -16,7 +16,8 @@ from monai.bundle.config_parser import ConfigParser
 from PIL import Image
 
 from medkd.errors import FailureError, InvalidValueError
-from medkd.networks import load_weights
+from medkd.prediction import PredictionInput, predict_cases
+from medkd.runs import open_deployment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,7 +95,7 @@ def prove_bundle(bundle_dir: str | Path, run: TrainedRun) -> Proof:
         image, what = _write_case(folder / "images", run)
         expected = _segment_by_run(run, image, folder / "run")
         found = _segment_by_bundle(Path(bundle_dir), image.parent, folder / "bundle")
-        return _compare(expected, found, run=run, case=what)
+        return _compare(expected, found, case=what)
 
 
 def _write_case(folder: Path, run: TrainedRun) -> tuple[Path, str]:
@@ -131,7 +132,7 @@ def _find_case(run: TrainedRun) -> tuple[list[Path], str]:
 def _make_up(folder: Path, run: TrainedRun) -> Path:
     """Blocks of brightness, half as large again as a window."""
     generator = np.random.default_rng(0)
-    shape = [3 * int(size) // 2 + 1 for size in run.inference["patch_size"]]
+    shape = [3 * int(size) // 2 + 1 for size in run.opened.window_size]
     if run.opened.slice_axis is not None:
         shape.insert(run.opened.slice_axis, _MADE_UP_SLICES)
     coarse = generator.uniform(30, 220, [size // 8 + 1 for size in shape])
@@ -149,16 +150,10 @@ def _make_up(folder: Path, run: TrainedRun) -> Path:
 
 
 def _segment_by_run(run: TrainedRun, image: Path, output: Path) -> Path:
-    """The run's own inference, in this process."""
-    parser = ConfigParser(dict(run.inference))
-    parser["device"] = "cpu"
-    parser["output_dir"] = str(output)
-    parser["dataset::data"] = [{"case_id": "case", "image": str(image)}]
-    parser["handlers"] = []
-    if "windows" in run.inference:
-        parser["windows::progress"] = False
-    load_weights(parser.get_parsed_content("network"), run.opened.folder / "models" / "model.pt")
-    parser.get_parsed_content("evaluator").run()
+    """The run's own deployment, in this process."""
+    deployment = open_deployment(run.opened.folder, output_dir=output, device="cpu")
+    for _ in predict_cases(deployment, [PredictionInput("case", str(image))]):
+        pass
     return next(output.glob("case_segmentation.*"))
 
 
@@ -188,11 +183,9 @@ def _cause(written: str) -> str:
     return str(errors[0])[:_SHOWN] if errors else " ".join(written.split())[-_SHOWN:]
 
 
-def _compare(expected: Path, found: Path, *, run: TrainedRun, case: str) -> Proof:
+def _compare(expected: Path, found: Path, *, case: str) -> Proof:
     label, affine = _read(expected)
     other, other_affine = _read(found)
-    if run.opened.image_dims == 2:  # the run writes its last class as white, the bundle an index
-        label = np.rint(label / 255 * (run.manifest.num_classes - 1))
     if label.shape != other.shape or not np.allclose(affine, other_affine, atol=_SAME_PLACE):
         raise InvalidValueError(
             f"Expected the exported bundle to give a label map of shape {label.shape} that lies "

@@ -13,25 +13,30 @@ if TYPE_CHECKING:
 
 __all__ = ["image_transforms", "plain_inference", "shared_ids"]
 
-_MAPS_INFERER = "medkd.predictors.PredictionMapsInferer"
-_LARGEST_UINT8 = 256  # classes whose indices fit
+_VOLUME = 3  # axes
+_LARGEST = {"uint8": 255, "int16": 2**15 - 1, "int32": 2**31 - 1}
 _SUFFIX = {2: ".png", 3: ".nii.gz"}
 _PATTERN = {2: "*.*", 3: "*.nii*"}
 # Ids that only the run's own inference has, or that the bundle says anew.
 _REPLACED = (
-    *("imports", "bundle_root", "dataset_dir", "file_pattern", "run_dir", "model_file"),
-    *("output_dir", "log_file", "device", "amp", "num_workers"),
+    *("imports", "bundle_root", "this_run", "dataset_dir", "file_pattern", "run_dir", "model_file"),
+    *("output_dir", "config_file", "log_file", "device", "amp", "num_workers", "label_values"),
     *("with_probability", "with_uncertainty", "network", "windows", "inferer", "dataset"),
-    *("dataloader", "postprocessing", "handlers", "evaluator", "initialize", "run"),
-    *("reading", "geometry", "normalization", "preprocessing"),
+    *(
+        "dataloader",
+        "preprocessing",
+        "postprocessing",
+        "handlers",
+        "evaluator",
+        "initialize",
+        "run",
+    ),
+    "calibration_temperature",
 )
-_LABEL = "@label"
-_OF_EACH_KEY = ("keys", "mode", "padding_mode", "align_corners", "dtype")
-_PARTS = ("reading", "geometry", "normalization")
 # The softmax is taken in every window, and windows are blended as probabilities: so are the run's.
 _BLENDED_PROBS = (
     "$lambda image, network, *args, **kwargs: @windows(image, "
-    "torch.nn.Sequential(network, torch.nn.Softmax(dim=1)), *args, **kwargs)"
+    "lambda window: torch.softmax(network(window){tempered}, dim=1), *args, **kwargs)"
 )
 
 
@@ -70,10 +75,10 @@ def plain_inference(run: TrainedRun, scripts: BundleScripts) -> dict[str, Any]:
         "amp": "$torch.device(@device).type == 'cuda'",
         "num_workers": 0,
         **shared_ids(run),
-        **image_transforms(run, scripts),
+        "preprocessing": {"_target_": "Compose", "transforms": image_transforms(run, scripts)},
         "dataset": {
             "_target_": "Dataset",
-            "data": f"$[{{@image: path}} for path in {files}]",
+            "data": f"$[{{'image': path}} for path in {files}]",
             "transform": "@preprocessing",
         },
         "dataloader": {
@@ -108,75 +113,67 @@ def plain_inference(run: TrainedRun, scripts: BundleScripts) -> dict[str, Any]:
     }
 
 
-def image_transforms(run: TrainedRun, scripts: BundleScripts) -> dict[str, Any]:
-    """The deterministic transforms of an image, under the ids that the run has for them.
+def image_transforms(run: TrainedRun, scripts: BundleScripts) -> list[dict[str, Any]]:
+    """The deterministic transforms of an image, in their order.
 
     Args:
         run: the run.
         scripts: where classes go that MONAI does not have.
 
     Returns:
-        ``reading``, ``geometry``, ``normalization`` and ``preprocessing``, as far as the run has
-        them, or the last alone.
+        Their definitions.
     """
-    source = run.inference
-    parts = {name: source[name] for name in _PARTS if name in source}
-    plain = {
-        name: [_of_image(one) for one in plain_transforms(transforms, script_of=scripts.add)]
-        for name, transforms in parts.items()
-    }
-    composed = source["preprocessing"]["transforms"]
-    if not isinstance(composed, str):  # not an expression of the parts
-        composed = plain_transforms(composed, script_of=scripts.add)
-    return plain | {"preprocessing": {"_target_": "Compose", "transforms": composed}}
-
-
-def _of_image(transform: dict[str, Any]) -> dict[str, Any]:
-    """A run's transform may name the label beside the image, which is not there in inference."""
-    keys = transform.get("keys")
-    if not isinstance(keys, list) or _LABEL not in keys:
-        return transform
-    kept = [position for position, key in enumerate(keys) if key != _LABEL]
-    each = {
-        name: [value[position] for position in kept]
-        for name, value in transform.items()
-        if name in _OF_EACH_KEY and isinstance(value, list) and len(value) == len(keys)
-    }
-    return transform | each
+    steps: list[dict[str, Any]] = run.inference["preprocessing"]["transforms"]
+    return plain_transforms(steps, script_of=scripts.add)
 
 
 def _inferer(run: TrainedRun) -> dict[str, Any]:
-    inferer = run.inference["inferer"]
-    if inferer["_target_"] != _MAPS_INFERER:
-        return {"inferer": copy.deepcopy(inferer)}
-    windows = {k: v for k, v in run.inference["windows"].items() if k != "progress"}
-    return {"windows": copy.deepcopy(windows), "inferer": _BLENDED_PROBS}
+    windows = run.inference["windows"]
+    if isinstance(windows, dict):
+        windows = {name: value for name, value in windows.items() if name != "progress"}
+    temperature = run.opened.temperature
+    tempered = "" if temperature == 1.0 else " / @calibration_temperature"
+    return {
+        **({} if temperature == 1.0 else {"calibration_temperature": temperature}),
+        "windows": copy.deepcopy(windows),
+        "inferer": _BLENDED_PROBS.format(tempered=tempered),
+    }
 
 
 def _postprocessing(run: TrainedRun, scripts: BundleScripts) -> list[dict[str, Any]]:
-    dtype = "uint8" if run.inference["num_classes"] <= _LARGEST_UINT8 else "int16"
-    index = {"_target_": "AsDiscreted", "keys": "@pred", "argmax": True, "dtype": f"$torch.{dtype}"}
-    if run.opened.image_dims == 3:
-        place = {
-            "_target_": scripts.add("medkd.data.RestoreGeometryd"),
-            "keys": "@pred",
-            "image_key": "@image",
-        }
-    else:
-        place = {"_target_": "MaskIntensityd", "keys": "@pred", "mask_key": "@mask"}
+    values = run.opened.label_values
+    dtype = next(name for name, largest in _LARGEST.items() if max(values) <= largest)
+    index = {"_target_": "AsDiscreted", "keys": "pred", "argmax": True, "dtype": "$torch.uint8"}
+    if len(values) > 1 + _LARGEST["uint8"]:
+        index["dtype"] = "$torch.int16"
+    steps: list[dict[str, Any]] = [index]
+    if run.opened.image_dims == _VOLUME:
+        restore = scripts.add("medkd.data.RestoreGeometryd")
+        steps.append({"_target_": restore, "keys": "pred", "image_key": "image"})
+    elif run.opened.prepares_by("FieldOfViewd"):
+        steps.append({"_target_": "MaskIntensityd", "keys": "pred", "mask_key": "mask"})
+    if values != list(range(len(values))):
+        steps.append(
+            {
+                "_target_": "MapLabelValued",
+                "keys": "pred",
+                "orig_labels": list(range(len(values))),
+                "target_labels": values,
+                "dtype": f"$torch.{dtype}",
+            }
+        )
     save = {
         "_target_": "SaveImaged",
-        "keys": "@pred",
+        "keys": "pred",
         "output_dir": "@output_dir",
         "output_postfix": "segmentation",
         "output_ext": _SUFFIX[run.opened.image_dims],
         "output_dtype": f"$torch.{dtype}",
         # A volume is on its file's grid by now. MONAI 1.6's writer turns that into a plane's if it
         # is not told the grid to resample to, and refuses sagittal and coronal scans.
-        "resample": run.opened.image_dims == 3,
+        "resample": run.opened.image_dims == _VOLUME,
         "mode": "nearest",
         "separate_folder": False,
         "print_log": False,
     }
-    has_mask = run.opened.image_dims == 3 or "mask" in run.inference
-    return [index, *([place] if has_mask else []), save]
+    return [*steps, save]

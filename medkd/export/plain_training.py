@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plain_multi_gpu", "plain_training"]
 
-_LABEL = "@label"
-_BOTH = ["@image", _LABEL]
+_LABEL = "label"
+_BOTH = ["image", _LABEL]
 _FINE_TUNING = 0.1  # of the learning rate that the student was trained with
 _LEARNING_RATE = 0.001  # where a run has none
 _ROTATION = 0.2
@@ -44,7 +44,7 @@ def plain_training(run: TrainedRun, scripts: BundleScripts) -> dict[str, Any]:
     of_run = {
         **_settings(run),
         **shared_ids(run),
-        **_labeled(image_transforms(run, scripts)),
+        "steps": _with_label(image_transforms(run, scripts), run.opened.label_values),
     }
     config = _template("train.json")
     axis = run.opened.slice_axis
@@ -82,7 +82,7 @@ def _with_ids(config: dict[str, Any], ids: dict[str, Any], *, before: str) -> di
 
 def _in_slices(augmentation: list[dict[str, Any]], axis: int) -> list[dict[str, Any]]:
     """Patches are one voxel thick, and lose that axis."""
-    size = f"$[*@patch_size[:{axis}], 1, *@patch_size[{axis}:]]"
+    size = f"$[*@window_size[:{axis}], 1, *@window_size[{axis}:]]"
     changed = []
     for transform in augmentation:
         if "spatial_size" in transform:
@@ -107,15 +107,8 @@ def _settings(run: TrainedRun) -> dict[str, Any]:
     }
 
 
-def _labeled(parts: dict[str, Any]) -> dict[str, Any]:
-    """The image's transforms, with what they do to a label beside them, as one list ``steps``."""
-    composed = parts["preprocessing"]["transforms"]
-    labeled = {name: _with_label(v) for name, v in parts.items() if name != "preprocessing"}
-    steps = composed if isinstance(composed, str) else _with_label(composed)
-    return labeled | {"steps": steps}
-
-
-def _with_label(transforms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_label(transforms: list[dict[str, Any]], label_values: list[int]) -> list[dict[str, Any]]:
+    """The image's transforms, with what they do to a label beside them."""
     both: list[dict[str, Any]] = []
     for transform in transforms:
         target = transform["_target_"]
@@ -130,13 +123,23 @@ def _with_label(transforms: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if mode is not None:
                 one["mode"] = [*modes, "nearest"]
         both.append(one)
-        if target == "LoadImaged" and transform["keys"] == "@image":
-            both.append(_reading_label(transform))
+        if target == "LoadImaged" and transform["keys"] == "image":
+            both += _reading_label(transform, label_values)
     return both
 
 
-def _reading_label(transform: dict[str, Any]) -> dict[str, Any]:
+def _reading_label(transform: dict[str, Any], label_values: list[int]) -> list[dict[str, Any]]:
+    """How a label is read, and how its values become the indices that the network is taught."""
     one = copy.deepcopy(transform) | {"keys": _LABEL}
     if isinstance(one.get("reader"), dict) and "num_channels" in one["reader"]:
         one["reader"]["num_channels"] = 1
-    return one
+    indices = list(range(len(label_values)))
+    if label_values == indices:
+        return [one]
+    index = {
+        "_target_": "MapLabelValued",
+        "keys": _LABEL,
+        "orig_labels": label_values,
+        "target_labels": indices,
+    }
+    return [one, index]

@@ -55,14 +55,14 @@ def plain_transforms(
     Example:
         >>> reader = {"_target_": "medkd.data.VolumeFileReader", "num_channels": 1}
         >>> transforms = [
-        ...     {"_target_": "LoadImaged", "keys": "@image", "reader": reader},
-        ...     {"_target_": "medkd.data.CheckCased", "keys": "@image"},
-        ...     {"_target_": "medkd.data.FieldOfViewd", "keys": "@mask"},
+        ...     {"_target_": "LoadImaged", "keys": "image", "reader": reader},
+        ...     {"_target_": "medkd.data.CheckCased", "keys": "image"},
+        ...     {"_target_": "medkd.data.FieldOfViewd", "keys": "mask"},
         ... ]
         >>> for transform in plain_transforms(transforms, script_of=lambda target: "scripts.x"):
         ...     print(transform)
-        {'_target_': 'LoadImaged', 'keys': '@image'}
-        {'_target_': 'scripts.x', 'keys': '@mask'}
+        {'_target_': 'LoadImaged', 'keys': 'image'}
+        {'_target_': 'scripts.x', 'keys': 'mask'}
     """
     plain: list[dict[str, Any]] = []
     for transform in transforms:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from monai.bundle.config_parser import ConfigParser
-from monai.inferers.inferer import SlidingWindowInferer
 
 from medkd.errors import MissingFileError
-from medkd.networks import check_state, load_state
+from medkd.networks import at_temperature, check_state, load_state
 from medkd.predictors import PredictionMapsInferer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from monai.inferers.inferer import SlidingWindowInferer
     from torch import nn
 
 __all__ = ["StudentUncertainty"]
@@ -92,14 +92,13 @@ class StudentUncertainty:
             with _scripts_of(self.bundle_dir):
                 preprocessing = parser.get_parsed_content("preprocessing")
                 network: nn.Module = parser.get_parsed_content("network_def")
-                inferer = parser.get_parsed_content("inferer")
-                if not isinstance(inferer, SlidingWindowInferer):  # it blends probabilities
-                    inferer = parser.get_parsed_content("windows")
+                windows = parser.get_parsed_content("windows")
             state = load_state(self.model_file)
             state = state.get(_STATE, state) if isinstance(state, dict) else state
             check_state(network, state, self.model_file)
             network.load_state_dict(state)
-            self._loaded = (written, preprocessing, network.to(self.device).eval(), inferer)
+            network = at_temperature(network, parser.get("calibration_temperature", 1.0))
+            self._loaded = (written, preprocessing, network.to(self.device).eval(), windows)
         return self._loaded[1:]
 
 

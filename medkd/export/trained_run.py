@@ -11,13 +11,14 @@ from monai.bundle.config_parser import ConfigParser
 
 from medkd.data import read_manifest
 from medkd.errors import InvalidValueError, MissingFileError
-from medkd.runs import find_manifest, open_run
+from medkd.runs import find_manifest, open_deployment
+from medkd.runs.training_time import AS_SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from medkd.data import Manifest
-    from medkd.runs import RunInference
+    from medkd.runs import Deployment
 
 __all__ = ["TrainedRun", "read_run"]
 
@@ -37,7 +38,7 @@ class TrainedRun:
         metrics: what ``report/metrics.json`` says; empty if the run was not evaluated.
     """
 
-    opened: RunInference
+    opened: Deployment
     config: dict[str, Any]
     manifest: Manifest
     metrics: dict[str, Any]
@@ -49,8 +50,15 @@ class TrainedRun:
 
     @property
     def student_scores(self) -> dict[str, Any]:
-        """The student's scores by name, each with mean and confidence interval; or empty."""
-        return dict(self.metrics.get("methods", {}).get("student", {}))
+        """Scores by name of what ships, each with mean and confidence interval; or empty.
+
+        A student that was judged without the temperature that it ships with is another one.
+        """
+        methods = self.metrics.get("methods", {})
+        is_as_trained = not self.opened.record.get("is_calibrated", False)
+        return dict(
+            methods.get(AS_SHIPPED) or (methods.get("student", {}) if is_as_trained else {})
+        )
 
 
 def read_run(run_dir: str | Path, *, manifest: str | Path | None = None) -> TrainedRun:
@@ -76,7 +84,7 @@ def read_run(run_dir: str | Path, *, manifest: str | Path | None = None) -> Trai
                 f"Expected {folder} to be the folder of a finished run, but it has no {name}."
             )
     config = dict(ConfigParser.load_config_file(folder / _CONFIG))
-    opened = open_run(folder, device="cpu")
+    opened = open_deployment(folder, device="cpu")
     found = _find_manifest(config, folder) if manifest is None else read_manifest(manifest)
     if found.num_classes != opened.num_classes:
         raise InvalidValueError(

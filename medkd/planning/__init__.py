@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medkd.planning.architecture_choice import choose_channels, choose_strides
 from medkd.planning.bundle_plan import BundlePlan, plan_bundle
+from medkd.planning.bundle_source import compose_bundle, write_bundles
 from medkd.planning.bundle_template import METHODS, BundleTemplate, Method, find_template
 from medkd.planning.bundle_writing import check_output, write_bundle
 from medkd.planning.choice import Choice
@@ -13,6 +14,7 @@ from medkd.planning.fingerprint import (
     Fingerprint,
     take_fingerprint,
 )
+from medkd.planning.inference_config import inference_config
 from medkd.planning.json_layout import format_json
 from medkd.planning.memory_estimate import NetworkCost, measure_network, training_memory
 from medkd.planning.normalization_choice import choose_normalization
@@ -35,11 +37,14 @@ __all__ = [
     "choose_patch",
     "choose_spacing",
     "choose_strides",
+    "compose_bundle",
     "find_template",
     "format_json",
+    "inference_config",
     "measure_network",
     "plan_bundle",
     "take_fingerprint",
     "training_memory",
     "write_bundle",
+    "write_bundles",
 ]

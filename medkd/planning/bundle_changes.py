@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from medkd.errors import MissingKeyError
 from medkd.planning.bundle_template import METHODS
+from medkd.planning.inference_config import inference_config
 from medkd.planning.slices_choice import SLICES
 
 if TYPE_CHECKING:
@@ -57,16 +58,12 @@ def planned_configs(
     if plan.slices:
         slices = {name: choice.value for name, choice in plan.slices.items()}
         replace_ids(configs[SLICES], {"output_dir": f"{run}_slices", **slices})
-    replace_ids(
-        configs["inference.json"],
-        {
-            **shared,
-            "dataset_dir": str(image_dir),
-            "run_dir": run,
-            "normalization": plan["normalization"],
-            **_network_ids(configs["inference.json"], plan),
-        },
-    )
+    frame = configs["inference.json"] | {
+        "bundle_root": str(bundle_dir),
+        "dataset_dir": str(image_dir),
+        "run_dir": run,
+    }
+    configs["inference.json"] = inference_config(configs["train.json"], frame)
     configs["metadata.json"] |= _metadata(plan, configs["metadata.json"])
     return configs
 
@@ -95,11 +92,6 @@ def replace_ids(config: dict[str, Any], values: Mapping[str, Any]) -> None:
         if last not in place:
             raise MissingKeyError(f"Expected the template to have the id {name!r}, but got none.")
         place[last] = copy.deepcopy(value)
-
-
-def _network_ids(config: Mapping[str, Any], plan: BundlePlan) -> dict[str, Any]:
-    """Width and depth, as far as the student has those of the plan: a small one has its own."""
-    return {name: plan[name] for name in ("channels", "strides") if name in config}
 
 
 def _metadata(plan: BundlePlan, template: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai.bundle.config_parser import ConfigParser
-
-import medkd
-from medkd.errors import MissingFileError
+from medkd.files import bundle_source
+from medkd.planning.bundle_source import compose_bundle
 from medkd.planning.choice import Choice
 
 if TYPE_CHECKING:
@@ -17,25 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["METHODS", "BundleTemplate", "Method", "find_template"]
 
-_JSON_FILES = (
-    "train.json",
-    "member.json",
-    "evaluate.json",
-    "shift.json",
-    "multi_gpu.json",
-    "deep_mutual_learning.json",
-    "cross_pseudo_supervision.json",
-    "mean_teacher.json",
-    "labels_only.json",
-    "student_2.json",
-    "slices.json",
-    "contrastive_representation.json",
-    "swin_unetr_teacher.json",
-    "metadata.json",
-    "inference.json",
-)
-_REQUIRED = ("train.json", "member.json", "inference.json", "metadata.json", "logging.conf")
-_MARK = "kd_uniform"  # a folder `bundles` without it is another project's
+_TRAIN, _DATASETS = "train.json", "datasets/"
 
 
 @dataclass(frozen=True)
@@ -64,7 +43,7 @@ _PAPER = {
         1.0,
         "The student learns from the ensemble's probabilities alone, as in Noothout et al. (2022).",
     ),
-    "temperature": Choice(1.0, _AS_WEIGHT),
+    "distillation_temperature": Choice(1.0, _AS_WEIGHT),
 }
 METHODS = {
     "end_kl": Method(
@@ -77,7 +56,18 @@ METHODS = {
                 "The student learns 0.7 from the ensemble, softened by temperature 2, and 0.3 from "
                 "the labels, as bundles/end_kl does.",
             ),
-            "temperature": Choice(2.0, _AS_WEIGHT),
+            "distillation_temperature": Choice(2.0, _AS_WEIGHT),
+        },
+    ),
+    "end_crd": Method(
+        template="planned/end_crd",
+        title="EnD-CRD: one network distilled from an ensemble's features and probabilities",
+        training=_DISTILLED,
+        choices={
+            "distillation_weight": Choice(
+                0.7, "As in bundles/end_crd: 0.7 from the ensemble, 0.3 from the labels."
+            ),
+            "distillation_temperature": Choice(2.0, _AS_WEIGHT),
         },
     ),
     "kd_uniform": Method(
@@ -101,7 +91,7 @@ METHODS = {
             "mutual_weight": Choice(
                 4.0, "What the peers say to each other, beside the labels: as in Xie et al. (2023)."
             ),
-            "temperature": Choice(
+            "distillation_temperature": Choice(
                 2.0,
                 "Of the peers' probabilities, as in that paper: it keeps their doubt.",
             ),
@@ -127,7 +117,9 @@ METHODS = {
             "distillation_weight": Choice(
                 0.33, "That paper's 0.2 for the teacher's probabilities beside 0.4 for the labels."
             ),
-            "temperature": Choice(4.0, "Of the teacher's probabilities, as in that paper."),
+            "distillation_temperature": Choice(
+                4.0, "Of the teacher's probabilities, as in that paper."
+            ),
         },
     ),
 }
@@ -149,11 +141,11 @@ class BundleTemplate:
     @property
     def train(self) -> dict[str, Any]:
         """The content of ``train.json``."""
-        return self.configs["train.json"]
+        return self.configs[_TRAIN]
 
 
 def find_template(name: str) -> BundleTemplate:
-    """Read a bundle that came with the package: inside it if installed, beside it in a checkout.
+    """A bundle that came with the package, as its source has it.
 
     Args:
         name: name of the bundle.
@@ -162,21 +154,10 @@ def find_template(name: str) -> BundleTemplate:
         Its files.
 
     Raises:
-        FileNotFoundError: if there is no such bundle, or a file of it is missing.
+        FileNotFoundError: if there is no such bundle.
     """
-    package = Path(medkd.__file__).parent
-    places = (package / "bundles", package.parent / "bundles")
-    root = next((place for place in places if (place / _MARK).is_dir()), places[0]) / name
-    missing = [file for file in _REQUIRED if not (root / file).is_file()]
-    if missing:
-        raise MissingFileError(
-            f"Expected the bundle {name} to come with medkd, but there is no {root / missing[0]}."
-        )
-    configs = {file: _load(root / file) for file in _JSON_FILES if (root / file).is_file()}
-    for overlay in configs["train.json"].get("member_overlays", []):
-        configs[overlay] = _load(root / overlay)
-    return BundleTemplate(configs, (root / "logging.conf").read_text(encoding="utf-8"))
-
-
-def _load(path: Path) -> dict[str, Any]:
-    return dict(ConfigParser.load_config_file(path))
+    composed = compose_bundle(name)
+    return BundleTemplate(
+        {file: config for file, config in composed.items() if not file.startswith(_DATASETS)},
+        (bundle_source() / "logging.conf").read_text(encoding="utf-8"),
+    )

@@ -24,11 +24,11 @@ def format_json(content: Any) -> str:  # noqa: ANN401 - any JSON
         The text, with a line end.
 
     Example:
-        >>> print(format_json({"size": [96, 96, 64], "steps": [{"keys": "@image"}]}), end="")
+        >>> print(format_json({"size": [96, 96, 64], "steps": [{"keys": "image"}]}), end="")
         {
             "size": [96, 96, 64],
             "steps": [
-                {"keys": "@image"}
+                {"keys": "image"}
             ]
         }
     """

@@ -26,7 +26,7 @@ def choose_normalization(fingerprint: Fingerprint) -> Choice:
         fingerprint: of the data set.
 
     Returns:
-        A list of MONAI transforms on ``@image``, as a bundle's ``normalization``.
+        A list of MONAI transforms on ``image``, as a bundle's ``normalization``.
     """
     if fingerprint.modality == "CT":
         return _clip(fingerprint)
@@ -39,7 +39,7 @@ def choose_normalization(fingerprint: Fingerprint) -> Choice:
     )
     standardize = {
         "_target_": "NormalizeIntensityd",
-        "keys": "@image",
+        "keys": "image",
         "nonzero": black,
         "channel_wise": True,
     }
@@ -56,7 +56,7 @@ def _clip(fingerprint: Fingerprint) -> Choice:
     high = max(high, low + 1)
     scale = {
         "_target_": "ScaleIntensityRanged",
-        "keys": "@image",
+        "keys": "image",
         "a_min": low,
         "a_max": high,
         "b_min": -1.0,

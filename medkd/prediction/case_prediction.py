@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from medkd.data.dicom import DicomSeries
     from medkd.prediction.prediction_inputs import PredictionInput
-    from medkd.runs.deployment import RunInference
+    from medkd.runs.deployment import Deployment
 
 __all__ = ["STAGES", "CasePrediction", "predict_cases", "prepare_image"]
 
@@ -46,7 +46,7 @@ class CasePrediction:
 
 
 def predict_cases(
-    run: RunInference,
+    run: Deployment,
     inputs: Sequence[PredictionInput],
     *,
     network: Callable[[torch.Tensor], torch.Tensor] | None = None,
@@ -60,7 +60,7 @@ def predict_cases(
     the bundle's inference, so are the maps.
 
     Args:
-        run: the run; see :func:`medkd.runs.open_run`.
+        run: the run; see :func:`medkd.runs.open_deployment`.
         inputs: what to predict; see :func:`medkd.prediction.find_inputs`.
         network: in place of the run's own, from windows ``(B, C_in, *window)`` on the run's device
             to logits ``(B, C, *window)``.
@@ -83,7 +83,7 @@ def predict_cases(
         )
 
 
-def prepare_image(run: RunInference, scan: PredictionInput) -> torch.Tensor:
+def prepare_image(run: Deployment, scan: PredictionInput) -> torch.Tensor:
     """An image as the network of a run sees it.
 
     Args:
@@ -112,7 +112,7 @@ class _Clock:
 
 
 def _predict_case(
-    run: RunInference,
+    run: Deployment,
     scan: PredictionInput,
     *,
     network: Callable[[torch.Tensor], torch.Tensor],
@@ -133,7 +133,7 @@ def _predict_case(
 
 
 def _prepare(
-    run: RunInference, scan: PredictionInput, clock: _Clock
+    run: Deployment, scan: PredictionInput, clock: _Clock
 ) -> tuple[dict[str, Any], DicomSeries | None]:
     case: dict[str, Any] = {"case_id": scan.case_id, run.image_key: scan.image}
     series = None
@@ -165,7 +165,7 @@ def _as_if_loaded(series: DicomSeries) -> MetaTensor:
 
 
 def _infer(
-    run: RunInference,
+    run: Deployment,
     image: torch.Tensor,
     *,
     network: Callable[[torch.Tensor], torch.Tensor],
@@ -183,7 +183,7 @@ def _infer(
 
 
 def _write_series(
-    run: RunInference, scan: PredictionInput, case: dict[str, Any], series: DicomSeries
+    run: Deployment, scan: PredictionInput, case: dict[str, Any], series: DicomSeries
 ) -> None:
     label_map = convert_to_tensor(case[_SEGMENTATION], track_meta=False)[0].numpy()
     path = run.output_dir / f"{scan.case_id}_{_SEGMENTATION}.dcm"

@@ -6,6 +6,7 @@ from medkd.predictors.network_predictor import NetworkPredictor, single_networks
 from medkd.predictors.prediction_maps import PredictionMapsd
 from medkd.predictors.prediction_maps_inferer import PredictionMapsInferer
 from medkd.predictors.predictor import Predictor
+from medkd.predictors.probabilities_inferer import ProbabilitiesInferer
 from medkd.predictors.temperature_predictor import TemperaturePredictor
 from medkd.predictors.test_time_augmentation_predictor import TestTimeAugmentationPredictor
 
@@ -16,6 +17,7 @@ __all__ = [
     "PredictionMapsd",
     "Predictor",
     "PredictorCost",
+    "ProbabilitiesInferer",
     "TemperaturePredictor",
     "TestTimeAugmentationPredictor",
     "count_multiply_adds",

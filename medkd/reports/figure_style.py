@@ -64,6 +64,7 @@ _KNOWN: dict[str, tuple[str, str, Literal["-", "--"]]] = {
     "peer_ensemble_temperature": ("#56b4e9", "s", "--"),
     "student": ("#d55e00", "D", "-"),
     "student_temperature": ("#e69f00", "D", "--"),
+    "student_as_shipped": ("#e69f00", "D", "--"),
 }
 _PALETTE = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#4b3f91", "#999933", "#000000")
 _MARKERS = ("P", "X", "<", ">", "*", "p", "h", "^", "v", "d")

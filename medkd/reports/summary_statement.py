@@ -39,7 +39,8 @@ def summary_statement(results: EvaluationResults) -> list[str]:
     students = [
         method
         for method in results.methods
-        if method.name.startswith("student") and not method.name.endswith("_temperature")
+        if method.name.startswith("student")
+        and not method.name.endswith(("_temperature", "_as_shipped"))
     ]
     paragraphs = [_compared(results, student, references) for student in students if references]
     return [*paragraphs, _caution(results)]

@@ -1,28 +1,59 @@
-"""The configuration that is being run, for the stages that its expressions call."""
+"""The configuration that is being run, and what is put into one from outside."""
 
 from __future__ import annotations
 
-import copy
 import inspect
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING
 
-from monai.bundle.config_parser import ConfigParser
 from monai.bundle.workflows import ConfigWorkflow
 
 from medkd.errors import FailureError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from monai.bundle.config_parser import ConfigParser
 
-__all__ = ["merged_parser", "running_parser"]
+__all__ = ["LiteralPath", "running_parser"]
+
+
+class LiteralPath(os.PathLike[str]):
+    """A path that MONAI's parser takes as it is, whatever its text begins with.
+
+    Of a text, the parser runs what follows a ``$``, replaces what follows a ``%`` and rewrites
+    ``#``. Of an object it does nothing.
+
+    Args:
+        path: the path.
+
+    Example:
+        >>> from monai.bundle import ConfigParser
+        >>> parser = ConfigParser({"folder": LiteralPath("$out#1"), "file": "$@folder + '/a.txt'"})
+        >>> parser.get_parsed_content("file")
+        '$out#1/a.txt'
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+
+    def __fspath__(self) -> str:
+        """The text, for :mod:`os` and :mod:`pathlib`."""
+        return self._path
+
+    def __str__(self) -> str:
+        return self._path
+
+    def __add__(self, other: str) -> str:
+        """The text with more behind it, as expressions of bundles have it."""
+        return self._path + other
 
 
 def running_parser() -> ConfigParser:
     """The parser of the MONAI workflow that is evaluating the calling expression.
 
-    An expression in a bundle sees the ids it names, and nothing tells it of the rest: not which
+    An expression in a bundle sees the ids it names, and MONAI has no name for the rest: not which
     ids exist (so a misspelt override passes in silence) and not what a further run should be
-    configured with. The workflow itself is there, further up the call stack.
+    configured with. The workflow itself is there, further up the call stack. It is looked for once,
+    by :func:`medkd.runs.this_run`; all else gets the run, and so the parser, by name.
 
     Returns:
         The parser, overrides included.
@@ -40,21 +71,3 @@ def running_parser() -> ConfigParser:
         "Expected to be called by an expression of a bundle, e.g. through `python -m monai.bundle "
         "run training --config_file bundles/end_kl/train.json`, but there is no workflow."
     )
-
-
-def merged_parser(*on_top: Mapping[str, Any]) -> ConfigParser:
-    """A parser of its own, of the running configuration with overrides on top.
-
-    What it makes is apart from what the workflow makes, which a parser does once for each id.
-
-    Args:
-        *on_top: ids, ``::`` between levels, to values; the last wins.
-
-    Returns:
-        The parser, without the bundle's metadata.
-    """
-    config = {k: v for k, v in running_parser().get().items() if k != ConfigParser.meta_key}
-    parser = ConfigParser(copy.deepcopy(config))
-    for overrides in on_top:
-        parser.update(copy.deepcopy(dict(overrides)))
-    return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,11 @@ from monai.bundle.config_parser import ConfigParser
 from monai.inferers.inferer import SliceInferer
 
 from medkd.errors import InvalidValueError, MissingFileError
-from medkd.networks import load_weights
+from medkd.files import sha256_of
+from medkd.networks import at_temperature, load_weights
+from medkd.predictors import NetworkPredictor
+from medkd.runs.configuration import LiteralPath
+from medkd.runs.json_files import read_json
 from medkd.runs.run_data import run_class_names
 
 if TYPE_CHECKING:
@@ -20,26 +25,37 @@ if TYPE_CHECKING:
     from monai.inferers.inferer import Inferer
     from torch import nn
 
-__all__ = ["RunInference", "open_run"]
+__all__ = ["RECORD", "Deployment", "deployment_is_current", "open_deployment"]
+
+RECORD = "deployment.json"
+"""What a run says of the weights that it ships: their digest, temperature and origin."""
 
 _FILE = "inference.json"
 _NEEDED = (
-    *("image", "pred", "num_channels", "num_classes", "patch_size", "model_file", "network_def"),
+    *("num_channels", "num_classes", "model_file", "network_def"),
     *("preprocessing", "inferer", "postprocessing"),
 )
 
 
 @dataclass(frozen=True, eq=False)
-class RunInference:
-    """What the run's ``inference.json`` describes, made.
+class Deployment:
+    """How a file becomes an answer: what the run's ``inference.json`` describes, made.
+
+    It is what evaluation scores as the student as shipped, what ``medkd predict`` runs, and what
+    every export is a copy of.
 
     Attributes:
         folder: of the run.
         config: the configuration, overrides merged, expressions as they stand.
-        network: the student, in evaluation mode, on the device.
-        model_file: its weights.
+        network: the student with its calibration temperature inside, in evaluation mode, on the
+            device.
+        model_file: the weights that ship.
+        temperature: by which the logits of ``model_file`` are still to be divided, which
+            ``network`` does; 1 where the weights have it folded in.
         preparing: the transforms from files to ``image``, in their order.
-        inferer: MONAI's or :class:`medkd.predictors.PredictionMapsInferer`.
+        windows: MONAI's inferer.
+        window_size: the window that the network sees, in voxels.
+        inferer: from an image to what ``finishing`` takes.
         finishing: the transforms from ``pred`` to files, in their order.
         output_dir: where those write.
         device: of the network.
@@ -50,7 +66,10 @@ class RunInference:
     config: Mapping[str, Any]
     network: nn.Module
     model_file: Path
+    temperature: float
     preparing: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...]
+    windows: Inferer
+    window_size: tuple[int, ...]
     inferer: Inferer
     finishing: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...]
     output_dir: Path
@@ -60,12 +79,12 @@ class RunInference:
     @property
     def image_key(self) -> str:
         """The key of the image."""
-        return str(self.config["image"])
+        return "image"
 
     @property
     def pred_key(self) -> str:
         """The key of the prediction."""
-        return str(self.config["pred"])
+        return "pred"
 
     @property
     def num_channels(self) -> int:
@@ -78,14 +97,9 @@ class RunInference:
         return int(self.config["num_classes"])
 
     @property
-    def patch_size(self) -> tuple[int, ...]:
-        """The window that the network sees, in voxels."""
-        return tuple(int(size) for size in self.config["patch_size"])
-
-    @property
     def spatial_dims(self) -> int:
         """Axes that the network sees: 2 or 3."""
-        return int(self.config.get("spatial_dims", len(self.patch_size)))
+        return int(self.config.get("spatial_dims", len(self.window_size)))
 
     @property
     def slice_axis(self) -> int | None:
@@ -93,17 +107,32 @@ class RunInference:
 
         It counts from the first spatial axis of the image as the network's transforms leave it.
         """
-        windows = getattr(self.inferer, "windows", self.inferer)
-        return windows.spatial_dim if isinstance(windows, SliceInferer) else None
+        return self.windows.spatial_dim if isinstance(self.windows, SliceInferer) else None
 
     @property
     def image_dims(self) -> int:
         """2 for a run on pictures, 3 for one on volumes, be it slice by slice."""
         return self.spatial_dims + (self.slice_axis is not None)
 
+    @property
+    def label_values(self) -> list[int]:
+        """The value that each class has in what is written, as in the labels of the data set."""
+        values = self.config.get("label_values")
+        return list(range(self.num_classes)) if values is None else [int(one) for one in values]
+
     def prepares_by(self, name: str) -> bool:
         """Whether a transform of this class, such as ``Spacingd``, is on the way to the network."""
         return any(type(transform).__name__ == name for transform in self.preparing)
+
+    def predictor(self) -> NetworkPredictor:
+        """The student as one of the predictors that are judged."""
+        return NetworkPredictor([self.network], self.windows, amp=self.amp)
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What ``deployment.json`` says; empty in the folder of an older version's run."""
+        path = self.folder / RECORD
+        return dict(read_json(path)) if path.is_file() else {}
 
     @property
     def class_names(self) -> list[str]:
@@ -111,14 +140,14 @@ class RunInference:
         return run_class_names(self.folder, self.num_classes)
 
 
-def open_run(
+def open_deployment(
     run_dir: str | Path,
     *,
     output_dir: str | Path | None = None,
     device: str | torch.device | None = None,
     with_probability: bool = False,
     with_uncertainty: bool = False,
-) -> RunInference:
+) -> Deployment:
     """Open a run by its ``inference.json``, which is code to MONAI: open only what you trust.
 
     Args:
@@ -129,7 +158,7 @@ def open_run(
         with_uncertainty: write the map of entropies of volumes; pictures always get it.
 
     Returns:
-        The run. Its weights fit its network exactly, or it is refused.
+        The deployment. Its weights fit its network exactly, or it is refused.
 
     Raises:
         FileNotFoundError: if the folder holds no ``inference.json`` or no weights.
@@ -137,9 +166,10 @@ def open_run(
     """
     folder = Path(run_dir).expanduser()
     parser = ConfigParser(_read(folder))
-    changes: dict[str, Any] = {"run_dir": str(folder)}
+    # Paths are no text that MONAI would look into: a folder's name may begin with a $.
+    changes: dict[str, Any] = {"run_dir": LiteralPath(folder)}
     if output_dir is not None:
-        changes["output_dir"] = str(output_dir)
+        changes["output_dir"] = LiteralPath(output_dir)
     if device is not None:
         changes["device"] = _existing_device(device)
     wanted = {"with_probability": with_probability, "with_uncertainty": with_uncertainty}
@@ -149,18 +179,42 @@ def open_run(
     model_file = Path(parser.get_parsed_content("model_file"))
     network: nn.Module = parser.get_parsed_content("network_def")
     load_weights(network, model_file)
-    return RunInference(
+    temperature = float(parser.get().get("calibration_temperature", 1.0))
+    network = at_temperature(network, temperature)
+    inferer = parser.get_parsed_content("inferer")
+    windows = getattr(inferer, "windows", inferer)
+    return Deployment(
         folder=folder,
         config=parser.get(),
         network=network.to(where).eval(),
         model_file=model_file,
+        temperature=temperature,
         preparing=_steps(parser.get_parsed_content("preprocessing")),
-        inferer=parser.get_parsed_content("inferer"),
+        windows=windows,
+        # Now, for MONAI's SliceInferer changes it when it is used.
+        window_size=tuple(int(size) for size in windows.roi_size),
+        inferer=inferer,
         finishing=_steps(parser.get_parsed_content("postprocessing")),
-        output_dir=Path(parser.get_parsed_content("output_dir")),
+        output_dir=Path(str(parser.get_parsed_content("output_dir"))),
         device=where,
         amp=bool(parser.get_parsed_content("amp")) if "amp" in parser.get() else False,
     )
+
+
+def deployment_is_current(run_dir: str | Path, model_file: str | Path) -> bool:
+    """Whether what a run would ship was made from these weights.
+
+    Args:
+        run_dir: the run's folder.
+        model_file: the student's weights, as trained.
+
+    Returns:
+        False, too, for a run without a deployment.
+    """
+    path = Path(run_dir) / RECORD
+    if not path.is_file() or not Path(model_file).is_file():
+        return False
+    return bool(read_json(path).get("model_sha256") == sha256_of(model_file))
 
 
 def _read(folder: Path) -> dict[str, Any]:

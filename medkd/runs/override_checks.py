@@ -15,6 +15,12 @@ __all__ = ["check_ids"]
 _SEPARATOR = "::"
 # MONAI adds the metadata under this id; keys with an underscore are its own (`_target_`).
 _MONAI_PREFIX = "_"
+_RENAMED = {
+    "temperature": "`distillation_temperature`",
+    "evaluate::arguments": "the ids that it listed, each by itself",
+    **{key: f'the word "{key}"' for key in ("image", "label", "mask", "soft_label", "pred")},
+}
+"""Ids that bundles once had, and what to write instead."""
 # Sections whose entries are gone through one by one, so a new one is read: predictors are judged,
 # features tapped and weighted.
 _OPEN = frozenset({"predictors", "features", "teacher_features", "feature_weights"})
@@ -35,15 +41,21 @@ def check_ids(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         ValueError: naming the id and the nearest that exists.
 
     Example:
-        >>> check_ids({"temperature": 3}, {"temperature": 2, "seed": 0})
-        >>> check_ids({"tempratur": 3}, {"temperature": 2, "seed": 0})
+        >>> check_ids({"dropout": 0.3}, {"dropout": 0.1, "seed": 0})
+        >>> check_ids({"droput": 0.3}, {"dropout": 0.1, "seed": 0})
         Traceback (most recent call last):
         medkd.errors.InvalidValueError: Expected an override of an id that exists, ... Did you ...
     """
     for name in _invented(config, known):
-        ids = list(_ids(known))
+        if name in _RENAMED:
+            raise InvalidValueError(
+                f"Expected an override of an id that exists, but got `{name}`: it is "
+                f"{_RENAMED[name]} now."
+            )
+        ids = [*_ids(known), *_RENAMED]
         near = difflib.get_close_matches(name, ids, n=1, cutoff=0.5)
-        hint = f" Did you mean `{near[0]}`?" if near else f" There are: {', '.join(sorted(known))}."
+        meant = [_RENAMED.get(one, f"`{one}`") for one in near]
+        hint = f" Did you mean {meant[0]}?" if meant else f" There are: {', '.join(sorted(known))}."
         raise InvalidValueError(
             f"Expected an override of an id that exists, but got `{name}`.{hint}"
         )

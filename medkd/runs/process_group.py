@@ -19,7 +19,6 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from medkd.errors import InvalidValueError
-from medkd.runs.configuration import running_parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from monai.engines.trainer import Trainer
     from torch import nn
     from torch._C._distributed_c10d import Store
+
+    from medkd.runs.run import Run
 
 __all__ = [
     "ProcessGroup",
@@ -113,30 +114,32 @@ class ProcessGroup:
             self._announce(meeting)
         self._wait_for(meeting)
 
-    def main_first(self, name: str) -> None:
-        """Evaluate an id of the running configuration when all are here: the main process first.
+    def main_first(self, run: Run, name: str) -> None:
+        """Evaluate an id of a run when all are here: the main process first.
 
         So files that one process makes are there when another asks for them, and what the main
         process refuses is refused once.
 
         Args:
+            run: the run.
             name: the id as text, for a reference would be evaluated at once.
         """
         self.wait_for_all()
         if not self.is_main:
             self._wait_for(f"end of {name}")
-        running_parser().get_parsed_content(name)
+        run.value(name)
         if self.is_main:
             self._announce(f"end of {name}")
 
-    def main_only(self, name: str) -> None:
-        """Evaluate an id of the running configuration in the main process; the others go on.
+    def main_only(self, run: Run, name: str) -> None:
+        """Evaluate an id of a run in the main process; the others go on.
 
         Args:
+            run: the run.
             name: the id as text.
         """
         if self.is_main:
-            running_parser().get_parsed_content(name)
+            run.value(name)
 
     def train(self, build: Callable[[], Trainer]) -> None:
         """Train one network on all processes together.

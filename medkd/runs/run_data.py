@@ -25,20 +25,23 @@ def find_manifest(run_dir: str | Path) -> tuple[Manifest, Path] | None:
         run_dir: the run's folder, with ``config.json``.
 
     Returns:
-        The manifest and its path; ``None`` if the file that the run names, seen from the working
-        directory, is not there. Where the run has an expression it is the one in the folder of the
-        bundle, if it was planned, or else in that of the data.
+        The manifest and its path: the run's own copy or, in the folder of an older version's run,
+        the file that its configuration names, seen from the working directory; where that is an
+        expression, the one in the folder of the bundle or of the data. ``None`` if there is none.
 
     Raises:
         ValueError: if the manifest breaks its format.
     """
+    places = [Path(run_dir) / "manifest.json"]
     config = _configuration(run_dir)
-    stated = str(config.get("manifest", "$"))
-    # A planned bundle brings its manifest; a phantom's lies with its data.
-    is_planned = stated == "$@bundle_root + '/manifest.json'"
-    folder = str(config.get("bundle_root" if is_planned else "dataset_dir", "."))
-    path = (Path(folder) / "manifest.json" if stated.startswith("$") else Path(stated)).expanduser()
-    return (read_manifest(path), path) if path.is_file() else None
+    stated = str(config.get("manifest", ""))
+    if stated and not stated.startswith("$"):
+        places.append(Path(stated).expanduser())
+    else:
+        folders = [config[name] for name in ("bundle_root", "dataset_dir") if name in config]
+        places += [Path(str(folder)).expanduser() / "manifest.json" for folder in folders]
+    found = next((path for path in places if path.is_file()), None)
+    return None if found is None else (read_manifest(found), found)
 
 
 def run_class_names(run_dir: str | Path, num_classes: int) -> list[str]:

@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from medkd.handlers import read_history
-from medkd.teachers import member_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["read_histories", "training_seconds"]
+__all__ = ["AS_SHIPPED", "training_seconds"]
+
+AS_SHIPPED = "student_as_shipped"
+"""The name of the student with its temperature, as it is exported and predicted with."""
 
 _STUDENT = "student"
 _DROPOUT = "dropout network"
 _LABELS_ONLY = "labels-only network"
 _MEMBER_NAMES = ("member", "teacher")
-
-
-def read_histories(
-    training_dir: str | Path,
-    *,
-    members_dir: str | Path | None = None,
-    num_members: int = 0,
-    member_name: str = "member",
-    dropout_dir: str | Path | None = None,
-    labels_only_dir: str | Path | None = None,
-) -> dict[str, list[dict[str, float]]]:
-    """The training curves that are there.
-
-    Args:
-        training_dir: of the student.
-        members_dir: the folder of all members; ``None`` for a run without an ensemble.
-        num_members: how many of them.
-        member_name: what one is called, ``"member"`` or ``"teacher"``.
-        dropout_dir: the members' folder of the network with dropout.
-        labels_only_dir: the members' folder of the network on labels alone.
-
-    Returns:
-        Network name to its rows.
-    """
-    folders = {}
-    if members_dir is not None:
-        folders = {f"{member_name} {m}": member_dir(members_dir, m) for m in range(num_members)}
-    for name, directory in ((_DROPOUT, dropout_dir), (_LABELS_ONLY, labels_only_dir)):
-        if directory is not None:
-            folders[name] = member_dir(directory, 0)
-    folders[_STUDENT] = Path(training_dir)
-    files = {name: folder / "history.csv" for name, folder in folders.items()}
-    return {name: read_history(file) for name, file in files.items() if file.is_file()}
+_OF_ONE_MEMBER = ("single", "test_time_augmentation")
 
 
 def training_seconds(
@@ -62,22 +29,26 @@ def training_seconds(
 
     Args:
         method: the method's name.
-        histories: of :func:`read_histories`.
+        histories: of :meth:`medkd.runs.Run.histories`.
 
     Returns:
-        The sum over the networks; ``None`` if one left no times.
+        The sum over the networks; ``None`` if one left no times, and for a predictor of the user's
+        own, whose networks a name does not tell.
     """
     members = [name for name in histories if name.split()[0] in _MEMBER_NAMES]
     needed = {
         "deep_ensemble": members,
         "teacher": members,
         "student": [*members, _STUDENT],
+        AS_SHIPPED: [*members, _STUDENT],
         "peer_ensemble": [_STUDENT],
         "mc_dropout": [_DROPOUT],
         "labels_only": [_LABELS_ONLY],
     }
     if method in needed:
         return _total(needed[method], histories)
+    if method not in _OF_ONE_MEMBER:
+        return None
     total = _total(members, histories)
     return None if total is None else total / len(members)
 

@@ -1,9 +1,12 @@
 """What the expressions of a bundle call: one stage of a run a file."""
 
-from medkd.workflows.dropout_training import train_dropout_network
+from medkd.workflows.deployment_writing import write_deployment
 from medkd.workflows.feature_checks import check_features
-from medkd.workflows.labels_only_training import train_labels_only
-from medkd.workflows.member_training import train_members
+from medkd.workflows.member_training import (
+    train_dropout_network,
+    train_labels_only,
+    train_members,
+)
 from medkd.workflows.network_training import train_network
 from medkd.workflows.report_writing import evaluate_run
 from medkd.workflows.run_start import start_run
@@ -23,5 +26,6 @@ __all__ = [
     "train_labels_only",
     "train_members",
     "train_network",
+    "write_deployment",
     "write_soft_labels",
 ]

@@ -25,9 +25,8 @@ from medkd.reports import (
     format_table,
     write_report,
 )
-from medkd.runs.network_weights import network_weights
-from medkd.runs.training_time import read_histories, training_seconds
-from medkd.workflows.temperature_fitting import read_temperatures
+from medkd.runs.deployment import deployment_is_current, open_deployment
+from medkd.runs.training_time import AS_SHIPPED, training_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,10 +34,13 @@ if TYPE_CHECKING:
 
     from medkd.judging.evaluation import MethodScores
     from medkd.predictors import Predictor
+    from medkd.runs import Run
 
 __all__ = ["evaluate_run"]
 
+_STUDENT = "student"
 _TITLES = {
+    AS_SHIPPED: "student, as shipped",
     "single": "single network",
     "test_time_augmentation": "test-time augmentation",
     "mc_dropout": "MC dropout",
@@ -50,106 +52,88 @@ _log = logging.getLogger(__name__)
 
 
 def evaluate_run(
+    run: Run,
     *,
-    dataset: str,
-    class_names: Sequence[str],
-    split: str,
-    cases: Sequence[Mapping[str, Any]],
-    predictors: Mapping[str, Any],
-    temperatures_file: str | Path,
-    failure_dice: float,
-    model_file: str | Path,
-    training_dir: str | Path,
-    transforms: Sequence[Any],
-    device: str | torch.device,
-    report_dir: str | Path,
-    settings: Mapping[str, Any],
-    members_dir: str | Path | None = None,
-    num_members: int = 0,
-    dropout_dir: str | Path | None = None,
-    labels_only_dir: str | Path | None = None,
-    peers_dir: str | Path | None = None,
-    distance_unit: str = "mm",
+    transforms: Sequence[Any] | None = None,
+    report_dir: str | Path | None = None,
     shift: tuple[str, int] | None = None,
 ) -> None:
-    """Evaluate every predictor on a split, write the report, print the table.
-
-    There are many arguments because each is an id of the bundle that a user may override.
+    """Evaluate every predictor, and the student as shipped, on a split; write the report.
 
     Args:
-        dataset: the name of the data set, which may be another than the one trained on.
-        class_names: by class index, the background first.
-        split: the name of the split.
-        cases: its cases, ``case_id`` and files.
-        predictors: the bundle's predictors by name.
-        temperatures_file: those that were fitted on the validation split.
-        failure_dice: a case with a lower Dice counts as failed, in ``[0, 1]``.
-        model_file: the student's weights.
-        training_dir: where the student's training curves lie.
-        transforms: the deterministic transforms.
-        device: where to compute.
-        report_dir: where the report goes.
-        settings: what to say of the run in the report's header.
-        members_dir: the folder of the trained members; ``None`` for a run without an ensemble.
-        num_members: how many of them.
-        dropout_dir: the members' folder of the network with dropout, if there is one.
-        labels_only_dir: the members' folder of the network on labels alone, if there is one.
-        peers_dir: the folder with the weights of the student's peers, if it has some.
-        distance_unit: of the volumes' spacing, as their manifest says.
+        run: the run.
+        transforms: in place of the deterministic transforms.
+        report_dir: where the report goes, in place of the id of that name.
         shift: what the images were degraded by, and how much; ``None`` if they are as they were.
 
     Raises:
         FileNotFoundError: if a member or the student is not trained.
         ValueError: if weights do not fit their network, or a case cannot be used.
     """
-    weights = network_weights(
-        model_file=model_file,
-        members_dir=members_dir,
-        num_members=num_members,
-        labels_only_dir=labels_only_dir,
-        peers_dir=peers_dir,
-    )
-    methods = predictors_by_method(predictors)
-    transform = Compose(list(transforms))
+    methods = _with_shipped(run, predictors_by_method(run.value("predictors")))
+    prepared = [*(transforms or run.value("preprocessing"))]
+    transform = Compose([*prepared, *run.value("evaluate::second_observer", [])])
+    cases, device = run.value("evaluate::cases"), run.device
+    dataset = run.value("evaluate::dataset")
     name = dataset if shift is None else f"{dataset} {shift[0]} {shift[1]}"
+    class_names = run.value("evaluate::class_names")
+    temperatures = run.temperatures()
+    if not temperatures:
+        _log.warning("No temperatures of these networks are fitted: shown without them.")
     scored = evaluate_cases(
         cases,
         transform=transform,
         methods=methods,
-        temperatures=read_temperatures(temperatures_file, weights),
+        # The student with its temperature is the one that ships.
+        temperatures={m: values for m, values in temperatures.items() if m != _STUDENT},
         class_names=class_names,
         device=device,
         with_cost=shift is None,  # worse images cost the same
         description=f"evaluation on {name}",
     )
-    histories = read_histories(
-        training_dir,
-        members_dir=members_dir,
-        num_members=num_members,
-        member_name="teacher" if "teacher" in methods else "member",
-        dropout_dir=dropout_dir,
-        labels_only_dir=labels_only_dir,
-    )
+    histories = run.histories(member_name="teacher" if "teacher" in methods else "member")
     results = EvaluationResults(
         dataset=name,
-        split=split,
+        split=run.value("split"),
         methods=[
-            _result(method, scores, methods[_base(method)][0], histories, failure_dice=failure_dice)
+            _result(
+                method,
+                scores,
+                methods[_base(method)][0],
+                histories,
+                failure_dice=run.value("evaluate::failure_dice"),
+            )
             for method, scores in scored.items()
         ],
         class_names=class_names,
-        settings={key: str(value) for key, value in settings.items()},
+        settings={key: str(value) for key, value in run.value("evaluate::settings").items()},
         histories=histories,
         pictures=_pictures(cases, scored, methods, transform=transform, device=device)
         if shift is None
         else (),
         regions=_regions(scored),
-        grid=_grid(scored, distance_unit),
+        grid=_grid(scored, run.value("evaluate::distance_unit", "mm")),
         shift=shift,
     )
-    page = write_report(results, report_dir)
+    page = write_report(results, report_dir or run.value("report_dir"))
     sys.stdout.write(f"\n{format_table(results)}\n\nReport: {page}\n")
     _log.info("Report: %s", page)
+
+
+def _with_shipped(
+    run: Run, methods: Mapping[str, Sequence[Predictor]]
+) -> dict[str, Sequence[Predictor]]:
+    """The methods, and behind the student what the run's deployment makes of it."""
+    if not deployment_is_current(run.folder, run.model_file):
+        _log.warning("No deployment of these weights in %s: not judged as shipped.", run.folder)
+        return dict(methods)
+    shipped = [open_deployment(run.folder, device=run.device).predictor()]
+    ordered: dict[str, Sequence[Predictor]] = {}
+    for name, predictors in methods.items():
+        ordered[name] = predictors
+        if name == _STUDENT:
+            ordered[AS_SHIPPED] = shipped
+    return ordered if _STUDENT in methods else {**ordered, AS_SHIPPED: shipped}
 
 
 def _regions(scored: Mapping[str, MethodScores]) -> dict[str, str]:

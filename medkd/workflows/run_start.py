@@ -2,69 +2,77 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from monai.bundle.config_parser import ConfigParser
 
 from medkd.errors import MissingFileError
-from medkd.files import atomic_write
-from medkd.runs.configuration import running_parser
+from medkd.runs.deployment_checks import check_judges_what_ships
 from medkd.runs.error_reporting import report_errors_in_one_sentence
+from medkd.runs.json_files import write_json
 from medkd.runs.override_checks import check_ids
-from medkd.runs.process_group import ProcessGroup, process_rank
+from medkd.runs.process_group import process_rank
 from medkd.runs.training_settings import check_same_settings, training_settings
+
+if TYPE_CHECKING:
+    from medkd.runs import Run
 
 __all__ = ["start_run"]
 
+_TRAINING = "train.json"
 _PACKAGES = ("medkd", "monai", "torch", "pytorch-ignite", "numpy", "scipy", "nibabel", "Pillow")
 
 
-def start_run(
-    *,
-    bundle_root: str | Path,
-    config_file: str | Path,
-    log_file: str | Path,
-    training_dir: str | Path | None = None,
-    known: str = "train.json",
-    process_group: ProcessGroup | None = None,
-) -> None:
-    """Check overrides, start the log, and write the configuration and the versions beside it.
+def start_run(run: Run, *, known: str = _TRAINING, trains: bool = True) -> None:
+    """Check overrides, start the log, and write configuration, versions and manifest down.
+
+    The configuration goes to the id ``config_file``, overrides merged, so that it can be run as it
+    is; ``environment.json`` with versions and threads lies beside it. No other process is let into
+    the folder of the training, or of the report, while this one lives.
 
     Args:
-        bundle_root: the bundle's folder.
-        config_file: where the configuration is written, overrides merged: it can be run as it is.
-            ``environment.json`` with versions and threads lies beside it.
-        log_file: the log, appended to.
-        training_dir: of the training that this run would do or go on with; ``None`` if none.
+        run: the run.
         known: the bundle's file that has every id.
-        process_group: the processes of this run, of which the main one writes; ``None`` for one.
+        trains: whether this run would begin a training or go on with one.
 
     Raises:
-        FileNotFoundError: if ``bundle_root`` has no such file.
-        ValueError: if an override names no id, or ``training_dir`` holds another training.
+        FileNotFoundError: if the bundle has no such file.
+        ValueError: if an override names no id, or the folder holds another training.
+        RuntimeError: if another process is at work in the folder.
     """
+    log_file = run.value("log_file")
     report_errors_in_one_sentence(log_file)
-    known_file = Path(bundle_root) / known
+    known_file = run.bundle_root / known
     if not known_file.is_file():
         raise MissingFileError(
             f"Expected the bundle in `bundle_root`, but there is no {known_file}. Run from the "
             "folder that holds it, or say where it is with --bundle_root."
         )
-    parser = running_parser()
-    config = parser.get()
-    check_ids(config, ConfigParser.load_config_file(known_file))
-    if training_dir is not None:
-        check_same_settings(Path(training_dir) / "settings.json", training_settings(parser))
-    if process_group is not None and not process_group.is_main:
+    check_ids(run.config, ConfigParser.load_config_file(known_file))
+    if run.process_group.is_main:
+        run.lock(run.training_dir if trains else _report_dir(run))
+    if not trains and known == _TRAINING:
+        check_judges_what_ships(run)
+    if trains:
+        check_same_settings(run.training_dir / "settings.json", training_settings(run.parser))
+    if not run.process_group.is_main:
         return
     _log_to(log_file)
-    _write_json(config_file, {k: v for k, v in config.items() if k != ConfigParser.meta_key})
-    _write_json(Path(config_file).with_name("environment.json"), _environment())
+    config_file = Path(run.value("config_file"))
+    write_json(config_file, run.config)
+    write_json(config_file.with_name("environment.json"), _environment())
+    if trains:
+        run.keep_manifest()
+
+
+def _report_dir(run: Run) -> Path:
+    """Where an evaluation writes, or a prediction."""
+    return Path(run.value("report_dir", run.folder))
 
 
 def _log_to(log_file: str | Path) -> None:
@@ -79,11 +87,6 @@ def _log_to(log_file: str | Path) -> None:
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(handler)
-
-
-def _write_json(path: str | Path, content: object) -> None:
-    with atomic_write(path, "w") as file:
-        json.dump(content, file, indent=4, default=str)
 
 
 def _environment() -> dict[str, object]:

@@ -1,64 +1,54 @@
-"""The stage that evaluates a finished run on images that get worse and worse."""
+"""The stage that evaluates a finished run on worse and worse images."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from medkd.data import Degraded
 from medkd.reports import write_comparison
 from medkd.workflows.report_writing import evaluate_run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from medkd.runs import Run
 
 __all__ = ["evaluate_under_shift"]
 
 
-def evaluate_under_shift(
-    *,
-    kinds: Sequence[str],
-    strengths: Sequence[int],
-    reading: Sequence[Any],
-    normalization: Sequence[Any],
-    image_key: str,
-    report_dir: str | Path,
-    **kwargs: Any,  # noqa: ANN401 - handed to evaluate_run
-) -> None:
+def evaluate_under_shift(run: Run) -> None:
     """Evaluate on the images as they are, then on each degradation, and compare.
 
-    A report that is there already is kept, so that a killed evaluation goes on where it was.
+    Images are degraded as they were taken, between ``reading`` and ``normalization``, in each of
+    ``evaluate::shift_kinds`` at each of ``evaluate::shift_strengths``. A report that is there
+    already is kept, so that a killed evaluation goes on where it was. The reports go to
+    ``report_dir``: ``clean``, ``<kind>_<strength>``, and ``index.html``, how each predictor
+    degrades.
 
     Args:
-        kinds: of :data:`medkd.data.DEGRADATIONS`.
-        strengths: 1 to 5.
-        reading: the transforms that give the image as it was taken.
-        normalization: the transforms after these.
-        image_key: what is degraded.
-        report_dir: where the reports go: ``clean``, ``<kind>_<strength>``, and ``index.html``, how
-            each predictor degrades.
-        **kwargs: those of :func:`medkd.workflows.evaluate_run`.
+        run: the run.
 
     Raises:
         ValueError: if there is no such kind or strength, before anything is evaluated.
     """
-    folder = Path(report_dir)
+    folder = Path(run.value("report_dir"))
+    reading, normalization = run.value("reading"), run.value("normalization")
     shifts: list[tuple[str, int] | None] = [None]
-    shifts += [(kind, strength) for kind in kinds for strength in strengths]
-    todo = {
-        folder / ("clean" if shift is None else f"{shift[0]}_{shift[1]}"): shift for shift in shifts
-    }
+    shifts += [
+        (kind, strength)
+        for kind in run.value("evaluate::shift_kinds")
+        for strength in run.value("evaluate::shift_strengths")
+    ]
     degradations = {
-        shift: [] if shift is None else [Degraded(image_key, kind=shift[0], strength=shift[1])]
+        shift: [] if shift is None else [Degraded("image", kind=shift[0], strength=shift[1])]
         for shift in shifts
     }
-    for directory, shift in todo.items():
-        if (directory / "metrics.json").is_file():
-            continue
-        evaluate_run(
-            transforms=[*reading, *degradations[shift], *normalization],
-            report_dir=directory,
-            shift=shift,
-            **kwargs,
-        )
+    for shift in shifts:
+        directory = folder / ("clean" if shift is None else f"{shift[0]}_{shift[1]}")
+        if not (directory / "metrics.json").is_file():
+            evaluate_run(
+                run,
+                transforms=[*reading, *degradations[shift], *normalization],
+                report_dir=directory,
+                shift=shift,
+            )
     write_comparison([folder], folder)

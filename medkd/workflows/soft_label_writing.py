@@ -10,80 +10,63 @@ from monai.utils.type_conversion import convert_to_tensor
 from tqdm import tqdm
 
 from medkd.files import sha256_of
-from medkd.runs.configuration import running_parser
 from medkd.runs.training_settings import training_settings
-from medkd.teachers import SoftLabelStore, load_teacher, member_weights_sha256
+from medkd.teachers import load_teacher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
     import torch
-    from monai.inferers import Inferer
 
-    from medkd.teachers import TeacherEnsemble
+    from medkd.runs import Run
+    from medkd.teachers import SoftLabelStore
 
 __all__ = ["write_soft_labels"]
 
 _log = logging.getLogger(__name__)
+_TRANSFORMS, _INFERER = "preprocessing", "inferer"
 
 
-def write_soft_labels(
-    *,
-    store: SoftLabelStore | None,
-    cases: Sequence[Mapping[str, Any]],
-    members_dir: str | Path,
-    num_members: int,
-    temperature: float,
-    inferer: Inferer,
-    device: str | torch.device,
-    transforms_id: str = "preprocessing",
-    inferer_id: str = "inferer",
-) -> None:
+def write_soft_labels(run: Run) -> None:
     """Write the teacher's probabilities of every training case that has none, or a stale one.
 
-    The teacher is loaded only if there is something to write, and holds one case at a time.
+    They are stale if members, ``distillation_temperature``, deterministic transforms or windows are
+    others than those that they were made with. The teacher is loaded only if there is something to
+    write, and holds one case at a time. Nothing is to do without a ``soft_label_store``: with a
+    teacher in the loop, or for a student of labels only.
 
     Args:
-        store: where they go; ``None`` if the student needs none (a teacher in the loop, or labels
-            only).
-        cases: items with ``case_id`` and files.
-        members_dir: the folder of the trained members.
-        num_members: how many of them teach.
-        temperature: of the teacher's softmax, above zero.
-        inferer: how a whole image is predicted.
-        device: where.
-        transforms_id: the id of the deterministic transforms, on whose output labels are computed.
-        inferer_id: the id of the inferer, whose definition is part of the labels' key.
+        run: the run.
     """
+    store: SoftLabelStore | None = run.value("soft_label_store")
     if store is None:
         return
-    parser = running_parser()
+    cases = run.value("train::cases")
+    temperature = run.value("distillation_temperature")
     store.open_for(
         {
-            "member_weights_sha256": member_weights_sha256(members_dir, num_members),
+            "member_weights_sha256": run.teacher_weights_sha256(),
             "temperature": temperature,
-            "transforms": training_settings(parser, transforms_id),
-            "inferer": training_settings(parser, inferer_id),
+            "transforms": training_settings(run.parser, _TRANSFORMS),
+            "inferer": training_settings(run.parser, _INFERER),
         }
     )
     missing = set(store.missing(cases))
     if not missing:
         _log.info("All %d soft labels are there: %s.", len(cases), store.directory)
         return
-    teacher = load_teacher(members_dir, num_members, temperature=temperature, device=device)
-    transform = Compose(parser.get_parsed_content(transforms_id))
+    teacher = load_teacher(
+        run.value("members_dir"), run.num_members, temperature=temperature, device=run.device
+    )
+    transform, inferer = Compose(run.value(_TRANSFORMS)), run.value(_INFERER)
     todo = [case for case in cases if case["case_id"] in missing]
-    teachers = "one network" if num_members == 1 else f"{num_members} members"
+    teachers = "one network" if run.num_members == 1 else f"{run.num_members} members"
     for case in tqdm(todo, desc=f"soft labels of {teachers}", unit="case"):
-        probs = _teach(transform(dict(case))["image"], teacher, inferer, device)
+        image = _plain(transform(dict(case))["image"], run.device)
+        probs = inferer(image, teacher)[0]
         store.write(case["case_id"], probs, source_sha256=sha256_of(case["image"]))
         del probs  # or the next case is predicted beside it
 
 
-def _teach(
-    image: torch.Tensor, teacher: TeacherEnsemble, inferer: Inferer, device: str | torch.device
-) -> torch.Tensor:
-    """The teacher's probabilities of one image, ``(C, *spatial)``."""
-    plain = convert_to_tensor(image, track_meta=False, device=device)
-    return inferer(plain.unsqueeze(0), teacher)[0]
+def _plain(image: Any, device: str | torch.device) -> torch.Tensor:  # noqa: ANN401
+    """The image with a batch axis and without metadata, ``(1, C_in, *spatial)``."""
+    tensor: torch.Tensor = convert_to_tensor(image, track_meta=False, device=device)
+    return tensor.unsqueeze(0)

@@ -1,5 +1,6 @@
 """A bundle run as its user runs it, small enough for a test."""
 
+import gc
 import json
 import logging
 import os
@@ -45,7 +46,7 @@ SMALL_VOLUMES = {
     "patch_size": [16, 16, 8],
     "channels": [4, 8, 8],
     "strides": [[2, 2, 1], [2, 2, 2]],
-    "normalization": [{"_target_": "NormalizeIntensityd", "keys": "@image"}],
+    "normalization": [{"_target_": "NormalizeIntensityd", "keys": "image"}],
 }
 
 
@@ -178,6 +179,7 @@ def run_two_processes():
     """The command under ``torchrun``: its status, and what both processes wrote."""
 
     def run(*args, **overrides):
+        gc.collect()  # a run that broke off in this process lets go of its folder
         python, *rest = command(*args, **overrides)
         torchrun = [python, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
         with subprocess.Popen(

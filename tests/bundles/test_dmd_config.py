@@ -31,7 +31,7 @@ def _parser(*overlays, **overrides):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_differ_in_nothing_but_how_the_networks_learn(name):
-    allowed = {"method", "networks", "mutual_loss", "mutual_weight", "temperature"}
+    allowed = {"method", "networks", "mutual_loss", "mutual_weight", "distillation_temperature"}
     assert set(_load(name)) <= allowed | {"ramp_up_epochs"}
 
 
@@ -63,7 +63,7 @@ def test_crops_of_unlabeled_images_know_nothing_of_labels(names):
     assert "label" not in json.dumps(parser["train"]["unlabeled"]["cropping"])
     # What follows the crop takes a label along if there is one, and asks for none.
     for transform in parser["train"]["unlabeled"]["augmentation"]:
-        if "@label" in transform["keys"]:
+        if "label" in transform["keys"]:
             assert transform["allow_missing_keys"] is True
     assert parser["train"]["unlabeled"]["augmentation"] == parser["train"]["augmentation"]
 

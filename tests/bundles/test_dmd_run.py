@@ -147,7 +147,7 @@ def test_a_sweep_shares_the_labels_only_network(dmd_run, run_bundle, tiny, tmp_p
     run_bundle(
         bundle="dmd",
         **tiny,
-        temperature=1.2,
+        distillation_temperature=1.2,
         labels_only_dir=str(dmd_run / "labels_only"),
         output_dir=str(tmp_path / "run"),
     )
@@ -173,7 +173,7 @@ def test_a_finished_run_is_judged_again(dmd_run, run_bundle, tiny):
         "labels_only",
         "peer_ensemble",
         "student",
-        "student_temperature",
+        "student_as_shipped",
     ]
 
 

@@ -13,6 +13,8 @@ from PIL import Image
 import medkd
 from medkd.errors import sentence_of
 
+OWN = {"log.txt", ".lock"}  # what a refused run may write
+
 
 def _refusal(call, **overrides):
     """What a user reads of the error that a run ends with; MONAI wraps it in errors of its own."""
@@ -115,14 +117,14 @@ def test_empty_split(refused, data):
 def test_misspelt_override(refused):
     assert refused(tempratur=3) == (
         "Expected an override of an id that exists, but got `tempratur`. "
-        "Did you mean `temperature`?"
+        "Did you mean `distillation_temperature`?"
     )
 
 
 @pytest.mark.parametrize(
     ("overrides", "part"),
     [
-        ({"temperature": -1}, "temperature"),
+        ({"distillation_temperature": -1}, "temperature"),
         ({"distillation_weight": 1.5}, "distillation_weight"),
         ({"num_members": 0}, "num_members"),
         ({"bundle_root": "nowhere"}, "bundle_root"),
@@ -151,14 +153,14 @@ def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_lost(
 ):
     output_dir = tmp_path / "run"
     run_bundle(**small, output_dir=str(output_dir))
-    before = {path: path.read_bytes() for path in output_dir.rglob("*.*") if path.name != "log.txt"}
+    before = {path: path.read_bytes() for path in output_dir.rglob("*.*") if path.name not in OWN}
     for overrides, name in [
-        ({"temperature": 5.0}, "temperature"),
+        ({"distillation_temperature": 5.0}, "distillation_temperature"),
         ({"learning_rate": 0.1}, "learning_rate"),
     ]:
         sentence = _refusal(run_bundle, **{**small, **overrides}, output_dir=str(output_dir))
         assert f"`{name}` was" in sentence
-    after = {path: path.read_bytes() for path in output_dir.rglob("*.*") if path.name != "log.txt"}
+    after = {path: path.read_bytes() for path in output_dir.rglob("*.*") if path.name not in OWN}
     assert after == before
 
 

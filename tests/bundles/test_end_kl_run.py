@@ -11,7 +11,7 @@ from PIL import Image
 
 METHODS = [
     *("single", "single_temperature", "test_time_augmentation", "mc_dropout"),
-    *("deep_ensemble", "deep_ensemble_temperature", "student", "student_temperature"),
+    *("deep_ensemble", "deep_ensemble_temperature", "student", "student_as_shipped"),
 ]
 
 
@@ -59,7 +59,8 @@ def test_trains_distils_judges_and_reports(one_run, finished_run, run_bundle, sm
     # Weights only, and nothing but the student's.
     state = torch.load(output_dir / "models" / "model.pt", weights_only=True)
     assert all(isinstance(value, torch.Tensor) for value in state.values())
-    assert [path.name for path in (output_dir / "models").iterdir()] == ["model.pt"]
+    found = sorted(path.name for path in (output_dir / "models").iterdir())
+    assert found == ["model.pt", "shipped.pt"]
     for name in ["config.json", "environment.json", "log.txt"]:
         assert (output_dir / name).is_file()
 
@@ -106,9 +107,12 @@ def test_a_temperature_changes_confidence_and_not_the_segmentation(one_run):
     metrics = json.loads((output_dir / "report" / "metrics.json").read_text())["methods"]
     fitted = json.loads((output_dir / "temperatures.json").read_text())["temperatures"]
     assert [len(fitted[name]) for name in ("single", "deep_ensemble", "student")] == [2, 1, 1]
-    for name in ("single", "deep_ensemble", "student"):
+    for name in ("single", "deep_ensemble"):
         assert metrics[f"{name}_temperature"]["dice"] == metrics[name]["dice"]
-    assert metrics["student_temperature"]["nll"] != metrics["student"]["nll"]
+    shipped, student = metrics["student_as_shipped"], metrics["student"]
+    # Windows are blended at the temperature, so where they overlap a pixel may change sides.
+    assert shipped["dice"]["mean"] == pytest.approx(student["dice"]["mean"], abs=0.01)
+    assert shipped["nll"] != student["nll"]
 
 
 def test_without_dropout_there_is_no_dropout_network(finished_run, run_bundle, small, tmp_path):
@@ -170,7 +174,8 @@ def test_a_predictor_of_ones_own_is_judged_beside_the_others(finished_run, run_b
     )
     report = finished_run / "evaluation" / "fundus_phantom_test" / "metrics.json"
     methods = json.loads(report.read_text())["methods"]
-    assert list(methods) == [*METHODS, "student_turned"]
+    assert set(methods) == {*METHODS, "student_turned"}
+    assert methods["student_turned"]["cost"]["training_seconds"] is None
     assert methods["student_turned"]["cost"]["num_passes"] == 8
 
 
@@ -255,7 +260,7 @@ def test_stale_soft_labels_are_written_again_with_a_reason(
 ):
     output_dir = finished_run
     run_bundle(
-        **{**small, "temperature": 3.0},
+        **{**small, "distillation_temperature": 3.0},
         output_dir=str(tmp_path / "warmer"),
         members_dir=str(output_dir / "members"),
         soft_labels_dir=str(output_dir / "soft_labels"),
@@ -272,7 +277,7 @@ def test_removed_folder_is_trained_again_and_not_taken_from_the_old_weights(
     model_file = output_dir / "models" / "model.pt"
     before = torch.load(model_file, weights_only=True)
     shutil.rmtree(output_dir / "student")
-    run_bundle(**{**small, "temperature": 5.0}, output_dir=str(output_dir))
+    run_bundle(**{**small, "distillation_temperature": 5.0}, output_dir=str(output_dir))
     after = torch.load(model_file, weights_only=True)
     assert any(not torch.equal(before[name], after[name]) for name in before)
     assert (output_dir / "student" / "settings.json").is_file()

@@ -10,7 +10,9 @@ from medkd.runs.override_checks import check_ids
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 NAMES = sorted(path.parent.name for path in BUNDLES.glob("*/train.json"))
-FILES = sorted(str(path.relative_to(BUNDLES)) for path in BUNDLES.rglob("*.json"))
+FILES = sorted(
+    str(path.relative_to(BUNDLES)) for name in NAMES for path in (BUNDLES / name).rglob("*.json")
+)
 OVERLAYS = [
     file
     for file in FILES

@@ -44,7 +44,7 @@ def test_weights_are_those_of_the_paper():
     found = [1 - weight, weight, *(features[n] for n in ("bottleneck", "encoder", "decoder"))]
     expected = torch.tensor([0.4, 0.2, 0.2, 0.1, 0.1]) / 0.6
     torch.testing.assert_close(torch.tensor(found), expected, atol=0.005, rtol=0)
-    assert (config["temperature"], config["reconstruction_weight"]) == (4.0, 0.2)
+    assert (config["distillation_temperature"], config["reconstruction_weight"]) == (4.0, 0.2)
 
 
 @pytest.mark.parametrize("bundle", ["mtms_kd", "end_crd"])

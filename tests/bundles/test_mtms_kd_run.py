@@ -93,7 +93,13 @@ def test_labels_alone_have_the_optimizer_the_schedule_and_the_seed_of_the_studen
     assert differ == {
         *("trained", "features", "feature_weights", "weighted_features", "image_shape"),
         *("feature_loss", "feature_losses", "feature_teacher", "teacher_features"),
-        *("distillation_weight", "distillation_loss", "temperature", "soft_label_store"),
+        *(
+            "distillation_weight",
+            "distillation_loss",
+            "distillation_temperature",
+            "soft_label_store",
+            "contrast_temperature",
+        ),
         *("teacher", "teacher_weights", "online_teacher", "num_members"),
     }
     assert {"optimizer", "lr_scheduler", "num_epochs", "train::augmentation"} <= set(alone)

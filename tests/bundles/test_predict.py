@@ -4,7 +4,7 @@ import pytest
 from monai.bundle import run
 
 from medkd.prediction import find_inputs, predict_cases
-from medkd.runs import open_run
+from medkd.runs import open_deployment
 
 
 @pytest.mark.usefixtures("run_bundle")  # which runs from the repository and closes the log
@@ -20,7 +20,7 @@ def test_writes_what_the_bundle_writes(small_run, tmp_path, spatial_dims):
         output_dir=str(expected),
         device="cpu",
     )
-    opened = open_run(folder, device="cpu", output_dir=found)
+    opened = open_deployment(folder, device="cpu", output_dir=found)
     scans = find_inputs(images, spatial_dims=spatial_dims, num_channels=opened.num_channels)
     list(predict_cases(opened, scans))
     names = {path.name for path in found.iterdir()}

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import nibabel
 import numpy as np
 import pytest
 
 from medkd.cli.main import main
+from medkd.handlers import read_history
 
 
 @pytest.fixture
@@ -44,6 +47,26 @@ def test_plans_for_a_folder_and_for_its_manifest(scans, tmp_path, capsys):
     assert "exists: --overwrite?" in capsys.readouterr().err
     assert main([*again, "--output", str(bundle), "--overwrite", "--method", "kd_uniform"]) == 0
     assert json.loads((bundle / "train.json").read_text())["distillation_weight"] == 1.0
+
+
+@pytest.mark.slow
+def test_a_planned_student_learns_from_features(scans, tmp_path):
+    bundle, run = tmp_path / "bundle", tmp_path / "run"
+    arguments = ["plan", str(scans), "--output", str(bundle), "--method", "end_crd"]
+    assert main([*arguments, "--num_members", "1"]) == 0
+    short = {"num_epochs": 1, "member_num_epochs": 1, "steps_per_epoch": 1, "val_interval": 1}
+    settings = {"dropout": 0, "split": "validation", "output_dir": str(run), **short}
+    subprocess.run(
+        [sys.executable, "-m", "monai.bundle", "run", "training"]
+        + ["--config_file", str(bundle / "train.json")]
+        + [text for name, value in settings.items() for text in (f"--{name}", str(value))],
+        check=True,
+        cwd=tmp_path,
+    )
+    row = read_history(run / "student" / "history.csv")[0]
+    weighted = 0.3 * row["label"] + 0.7 * row["distillation"] + 0.05 * row["bottleneck"]
+    assert row["loss"] == pytest.approx(weighted, rel=1e-3)
+    assert row["bottleneck"] > 0
 
 
 def test_plans_for_images_without_a_label(scans, tmp_path, capsys):

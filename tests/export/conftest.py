@@ -14,8 +14,10 @@ import torch
 from monai.bundle import ConfigParser
 from PIL import Image
 
+from medkd.data import read_manifest
 from medkd.export import export_bundle
 from medkd.networks import save_weights
+from medkd.planning import inference_config
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 # Turned, oblique, and twice as fine as the network's grid: halfway voxels must go the same way.
@@ -27,7 +29,7 @@ VOLUMES = {
     "num_classes": 3,
     "spacing": [1.5, 2.0, 1.5],
     "patch_size": [12, 8, 8],
-    "normalization": [{"_target_": "NormalizeIntensityd", "keys": "@image"}],
+    "normalization": [{"_target_": "NormalizeIntensityd", "keys": "image"}],
 }
 SLICES = {
     "spatial_dims": 2,
@@ -36,25 +38,24 @@ SLICES = {
     "network_def::filters": [4, 5, 6],
     "rotate_range": [0.2],
     "normalization": VOLUMES["normalization"],
-    "windows": {
+    "inferer": {
         "_target_": "SliceInferer",
         "spatial_dim": 2,
-        "roi_size": "@patch_size",
+        "roi_size": "@window_size",
         "sw_batch_size": 4,
         "overlap": 0.0,
-        "progress": True,
     },
     "geometry": [
         {
             "_target_": "Orientationd",
-            "keys": ["@image", "@label"],
+            "keys": ["image", "label"],
             "axcodes": "RAS",
             "allow_missing_keys": True,
             "labels": None,
         },
         {
             "_target_": "Resized",
-            "keys": ["@image", "@label"],
+            "keys": ["image", "label"],
             "spatial_size": "$[*@patch_size, -1]",
             "mode": ["trilinear", "nearest"],
             "allow_missing_keys": True,
@@ -92,17 +93,15 @@ def _write_photo(path, seed=0):
 
 
 def _write_run(folder, bundle, overrides, manifest, data_dir):
-    for name in ("config.json", "inference.json"):
-        source = "train.json" if name == "config.json" else name
-        parser = ConfigParser(ConfigParser.load_config_file(BUNDLES / bundle / source))
-        for key, value in overrides.items():
-            parser[key] = value
-        parser["dataset_dir"] = str(data_dir)
-        if name == "config.json":
-            parser["manifest"] = str(manifest)
-        folder.mkdir(parents=True, exist_ok=True)
-        content = {key: value for key, value in parser.get().items() if key != "_meta_"}
-        (folder / name).write_text(json.dumps(content))
+    parser = ConfigParser(ConfigParser.load_config_file(BUNDLES / bundle / "train.json"))
+    parser.update(overrides | {"dataset_dir": str(data_dir), "manifest": str(manifest)})
+    config = {key: value for key, value in parser.get().items() if key != "_meta_"}
+    frame = ConfigParser.load_config_file(BUNDLES / bundle / "inference.json")
+    inference = inference_config(config, frame)
+    inference["label_values"] = read_manifest(manifest).written_label_values
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "inference.json").write_text(json.dumps(inference))
     torch.manual_seed(0)
     parser = ConfigParser(json.loads((folder / "inference.json").read_text()))
     network = parser.get_parsed_content("network_def").eval()

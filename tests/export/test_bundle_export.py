@@ -51,24 +51,6 @@ def test_segments_a_volume_as_its_run_does(volume_bundle):
     assert proof.case == "a case of split test"
 
 
-def test_a_geometry_of_its_own_is_exported_as_one_within_the_reading(copied_run, tmp_path):
-    """With what keeps MONAI Label's `image_path` from `Spacingd`, and for labels in training."""
-    export_bundle(copied_run, tmp_path / "within")
-    config = json.loads((copied_run / "inference.json").read_text())
-    config["reading"], config["geometry"] = config["reading"][:2], config["reading"][2:]
-    config["preprocessing"]["transforms"] = "$@reading + @geometry + @normalization"
-    (copied_run / "inference.json").write_text(json.dumps(config))
-    export_bundle(copied_run, tmp_path / "apart")
-    for name in ("inference.json", "train.json"):
-        within, apart = (
-            json.loads((tmp_path / folder / "configs" / name).read_text())
-            for folder in ("within", "apart")
-        )
-        assert apart["reading"] + apart["geometry"] == within["reading"]
-    targets = [each["_target_"] for each in within["reading"]]
-    assert "Spacingd" in targets
-
-
 @pytest.mark.parametrize("case", ["a case of split test", "a made-up image"])
 def test_segments_a_volume_slice_by_slice_as_its_run_does(slice_run, tmp_path, case):
     run = shutil.copytree(slice_run, tmp_path / "run")

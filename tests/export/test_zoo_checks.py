@@ -156,7 +156,7 @@ def test_training_and_inference_say_the_same(bundle):
         json.loads((bundle / "configs" / f"{name}.json").read_text())
         for name in ("train", "inference")
     )
-    for key in ("network_def", "network", "windows", "inferer", "normalization", "patch_size"):
+    for key in ("network_def", "network", "windows", "inferer", "window_size"):
         assert train[key] == inference[key]
 
 

@@ -13,6 +13,7 @@ from medkd.planning import (
     bundle_writing,
     check_output,
     find_template,
+    inference_config,
     plan_bundle,
     take_fingerprint,
     write_bundle,
@@ -55,8 +56,11 @@ def test_every_file_parses_and_agrees(write, two_balls, method, tmp_path):
     inference = ConfigParser(read(path / "inference.json"))
     student, same = (p.get_parsed_content("network_def") for p in (train, inference))
     assert str(student) == str(same)
-    for name in ("num_channels", "num_classes", "spacing", "patch_size", "normalization"):
+    for name in ("num_channels", "num_classes", "spacing", "patch_size", "window_size"):
         assert read(path / "train.json")[name] == read(path / "inference.json")[name], name
+    made = inference_config(read(path / "train.json"), read(path / "inference.json"))
+    assert read(path / "inference.json") == made
+    assert made["preprocessing"]["transforms"][-1] == read(path / "train.json")["normalization"][-1]
     members = read(path / "train.json").get("member_overlays", [])
     assert len(members) == (6 if method == "kd_diverse" else 0)
     methods = (p.name for p in path.glob("*.json") if p.name in _METHOD_OVERLAYS)
@@ -92,6 +96,23 @@ def test_a_small_student_keeps_its_width_and_its_teacher_has_the_planned_one(wri
     two_tasks = train.get_parsed_content("reconstruction_features")
     assert set(two_tasks) <= set(feature_shapes(teacher, torch.zeros(shape)))
     assert "trains the teacher of two tasks" in (path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("strides", "size"),
+    [
+        ([2], [16, 16, 8]),
+        ([2, 2, 2], [4, 4, 2]),
+        ([[2, 2, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]], [2, 2, 2]),
+    ],
+)
+def test_the_bottleneck_is_found_in_a_network_of_any_depth(write, strides, size):
+    train = ConfigParser(read(write(method="end_crd") / "train.json"))
+    train["strides"], train["channels"] = strides, [4, 6, 8, 10, 12][: len(strides) + 1]
+    path = train.get_parsed_content("weighted_features")["bottleneck"]
+    for who in ("network_def", "member_def"):
+        shapes = feature_shapes(train.get_parsed_content(who), torch.zeros(1, 1, 32, 32, 16))
+        assert list(shapes[path]) == [1, train["channels"][-1], *size]
 
 
 @pytest.mark.parametrize("teacher", ["unet", "swin_unetr"])

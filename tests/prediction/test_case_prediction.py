@@ -10,11 +10,11 @@ from pydicom.dataset import FileMetaDataset
 
 from medkd.data.dicom import read_series
 from medkd.prediction import STAGES, find_inputs, predict_cases, prepare_image
-from medkd.runs import open_run
+from medkd.runs import open_deployment
 
 
 def opened(folder, output_dir, **how):
-    return open_run(folder, device="cpu", output_dir=output_dir, **how)
+    return open_deployment(folder, device="cpu", output_dir=output_dir, **how)
 
 
 def inputs_of(run, path):
@@ -140,7 +140,7 @@ def test_the_image_is_what_the_network_sees(small_run, tmp_path):
     image = prepare_image(run, scan)
     assert (image.dtype, image.ndim, type(image)) == (torch.float32, 4, torch.Tensor)
     list(predict_cases(run, [scan], network=listening))
-    depth = min(run.patch_size[2], image.shape[3])
+    depth = min(run.window_size[2], image.shape[3])
     corner = image[:, :12, :12, :depth]
     assert tuple(image.shape[1:3]) > (12, 12)
     assert any(torch.equal(one[..., :depth], corner) for window in seen for one in window)

@@ -15,7 +15,7 @@ METHODS = (
     "deep_ensemble",
     "deep_ensemble_temperature",
     "student",
-    "student_temperature",
+    "student_as_shipped",
 )
 MORE = ("mce", "brier_calibration", "aurc", "error_auroc")
 METRICS = [f"{m}{region}" for region in ("", "_all", "_band") for m in ("ece", "brier", "nll")]

@@ -98,7 +98,7 @@ class TestCost:
 
 
 def test_has_a_paragraph_for_each_student(make_method, make_results):
-    names = ("deep_ensemble", "student", "student_temperature", "student_small")
+    names = ("deep_ensemble", "student", "student_as_shipped", "student_small")
     statement = summary_statement(make_results([make_method(name) for name in names]))
     assert [text.split(" reaches")[0] for text in statement[:2]] == [
         "The student",

@@ -6,18 +6,18 @@ import pytest
 import torch
 
 from medkd.networks import load_state
-from medkd.runs import open_run
+from medkd.runs import open_deployment
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_opens_a_run_wherever_it_lies(small_run, tmp_path, monkeypatch, spatial_dims):
     folder = small_run(spatial_dims).rename(tmp_path / "moved")
     monkeypatch.chdir(tmp_path)
-    run = open_run("moved", device="cpu", output_dir="maps")
+    run = open_deployment("moved", device="cpu", output_dir="maps")
     assert not run.network.training
     weights = load_state(folder / "models" / "model.pt")
     assert all(torch.equal(weights[k], v) for k, v in run.network.state_dict().items())
-    assert run.spatial_dims == len(run.patch_size) == spatial_dims
+    assert run.spatial_dims == len(run.window_size) == spatial_dims
     assert (run.num_channels, run.num_classes) == ((3, 2) if spatial_dims == 2 else (1, 5))
     assert len(run.class_names) == run.num_classes
     assert (str(run.output_dir), run.device.type, run.amp) == ("maps", "cpu", False)
@@ -27,7 +27,7 @@ def test_opens_a_run_wherever_it_lies(small_run, tmp_path, monkeypatch, spatial_
     ("kind", "seen"), [(2, (2, None, 2)), (3, (3, None, 3)), ("slices", (2, 2, 3))]
 )
 def test_says_what_it_sees_and_what_it_segments(small_run, kind, seen):
-    run = open_run(small_run(kind), device="cpu")
+    run = open_deployment(small_run(kind), device="cpu")
     assert (run.spatial_dims, run.slice_axis, run.image_dims) == seen
 
 
@@ -40,23 +40,23 @@ def test_slices_are_known_however_they_are_written(small_run, target):
         config["imports"].append("$import monai")
         config["windows"] = "$monai.inferers.SliceInferer(spatial_dim=2, roi_size=@patch_size)"
     path.write_text(json.dumps(config))
-    assert open_run(path.parent, device="cpu").slice_axis == 2
+    assert open_deployment(path.parent, device="cpu").slice_axis == 2
 
 
 def test_predictions_go_to_the_run_by_default(small_run):
     folder = small_run(3)
-    assert open_run(folder, device="cpu").output_dir == folder / "predictions"
+    assert open_deployment(folder, device="cpu").output_dir == folder / "predictions"
 
 
 def test_makes_the_maps_that_are_wanted(small_run):
     folder = small_run(3)
-    inferer = open_run(folder, device="cpu", with_uncertainty=True).inferer
+    inferer = open_deployment(folder, device="cpu", with_uncertainty=True).inferer
     assert (inferer.with_uncertainty, inferer.with_probability) == (True, False)
 
 
 def test_rejects_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"folder of a finished run, but there is no"):
-        open_run(tmp_path)
+        open_deployment(tmp_path)
 
 
 def test_rejects_a_configuration_without_an_id(small_run):
@@ -65,24 +65,24 @@ def test_rejects_a_configuration_without_an_id(small_run):
     del config["postprocessing"]
     path.write_text(json.dumps(config))
     with pytest.raises(ValueError, match="to have `postprocessing`, but it does not"):
-        open_run(path.parent)
+        open_deployment(path.parent)
 
 
 def test_rejects_missing_weights(small_run):
     folder = small_run(3)
     (folder / "models" / "model.pt").unlink()
     with pytest.raises(FileNotFoundError, match=r"file of weights at .*model\.pt"):
-        open_run(folder, device="cpu")
+        open_deployment(folder, device="cpu")
 
 
 def test_rejects_weights_of_another_network(small_run):
     path = small_run(3) / "inference.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"channels": [4, 9]}))
     with pytest.raises(ValueError, match="trained with another architecture"):
-        open_run(path.parent, device="cpu")
+        open_deployment(path.parent, device="cpu")
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:999"])
 def test_rejects_a_device_that_is_not_there(small_run, device):
     with pytest.raises(ValueError, match=f"Expected `device` to be .* but got '{device}'"):
-        open_run(small_run(3), device=device)
+        open_deployment(small_run(3), device=device)

@@ -56,6 +56,21 @@ def test_monais_own_keys_pass(name):
     check_ids(with_override(name, {}), KNOWN)
 
 
+@pytest.mark.parametrize(
+    ("name", "now"),
+    [
+        ("temperature", "`distillation_temperature`"),
+        ("image", 'the word "image"'),
+        ("pred", 'the word "pred"'),
+    ],
+)
+def test_rejects_an_id_of_earlier_bundles_with_what_it_is_called_now(name, now):
+    known = {"distillation_temperature": 2.0, "temperatures_file": "t.json"}
+    match = f"of an id that exists, but got `{name}`: it is {now} now"
+    with pytest.raises(ValueError, match=match):
+        check_ids(known | {name: 3}, known)
+
+
 def test_the_configuration_as_it_stands_passes_and_is_not_modified():
     config = copy.deepcopy(KNOWN)
     check_ids(config, KNOWN)
@@ -65,7 +80,7 @@ def test_the_configuration_as_it_stands_passes_and_is_not_modified():
 @pytest.mark.parametrize(
     ("name", "nearest"),
     [
-        ("tempratur", "temperature"),
+        ("tempratur", "distillation_temperature"),
         ("num_member", "num_members"),
         ("network", "network_def"),
         ("train::num_epoch", "train::num_epochs"),

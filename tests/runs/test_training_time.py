@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from medkd.runs.training_time import read_histories, training_seconds
+from medkd.runs.training_time import AS_SHIPPED, training_seconds
 
 HISTORIES = {
     "member 0": [{"seconds": 10.0}, {"seconds": 20.0}],
@@ -34,44 +34,9 @@ def test_is_unknown_where_a_network_left_no_times():
     assert training_seconds("mc_dropout", {}) is None
 
 
-def test_reads_the_curves_that_are_there(tmp_path):
-    for folder in ("members/member_1", "student"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "history.csv").write_text("epoch,seconds\n1.0,2.5\n")
-    found = read_histories(
-        tmp_path / "student",
-        members_dir=tmp_path / "members",
-        num_members=2,
-        dropout_dir=tmp_path / "dropout",
-    )
-    row = {"epoch": 1.0, "seconds": 2.5}
-    assert found == {"member 1": [row], "student": [row]}
+def test_the_student_as_shipped_costs_what_the_student_costs():
+    assert training_seconds(AS_SHIPPED, HISTORIES) == 180.0
 
 
-def test_reads_those_of_a_run_without_an_ensemble(tmp_path):
-    for folder in ("labels_only/member_0", "student"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "history.csv").write_text("epoch,seconds\n1.0,2.5\n")
-    found = read_histories(tmp_path / "student", labels_only_dir=tmp_path / "labels_only")
-    assert list(found) == ["labels-only network", "student"]
-
-
-def test_calls_a_teacher_a_teacher(tmp_path):
-    (tmp_path / "members/member_0").mkdir(parents=True)
-    (tmp_path / "members/member_0/history.csv").write_text("epoch,seconds\n1.0,2.5\n")
-    found = read_histories(
-        tmp_path / "student",
-        members_dir=tmp_path / "members",
-        num_members=1,
-        member_name="teacher",
-    )
-    assert list(found) == ["teacher 0"]
-    assert training_seconds("teacher", found) == 2.5
-
-
-@pytest.mark.parametrize(
-    ("method", "seconds"), [("labels_only", 30.0), ("student", 70.0), ("peer_ensemble", 70.0)]
-)
-def test_peers_are_trained_in_the_time_of_their_student(method, seconds):
-    histories = {"labels-only network": [{"seconds": 30.0}], "student": [{"seconds": 70.0}]}
-    assert training_seconds(method, histories) == seconds
+def test_is_unknown_for_a_predictor_of_the_users_own():
+    assert training_seconds("student_turned", HISTORIES) is None

@@ -14,7 +14,7 @@ from medkd.teachers import SoftLabelStore, add_soft_labels
 KEY = {
     "member_weights_sha256": ["a" * 64, "b" * 64],
     "temperature": 2.0,
-    "transforms": [{"_target_": "NormalizeIntensityd", "keys": "@image"}],
+    "transforms": [{"_target_": "NormalizeIntensityd", "keys": "image"}],
     "inferer": {"_target_": "SlidingWindowInferer", "overlap": 0.25},
 }
 CLASSES = 3

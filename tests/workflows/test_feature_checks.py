@@ -26,41 +26,34 @@ OTHER = {"_target_": "UNet", **{k: v for k, v in UNET.items() if k[0] in "sio"}}
 OTHER |= {"channels": [4, 8], "strides": [2]}
 
 
-@pytest.fixture(autouse=True)
-def parser(monkeypatch):
-    parser = ConfigParser(json.loads(json.dumps(CONFIG)))
-    monkeypatch.setattr("medkd.runs.configuration.running_parser", lambda: parser)
-    return parser
-
-
 @pytest.fixture
-def check(tmp_path):
+def check(tmp_path, make_run):
     def call(**settings):
-        check_features(
-            **{
-                "features": {"inner": "down_4"},
-                "teacher_features": {"inner": "down_4"},
-                "feature_weights": {"inner": 0.1},
-                "feature_loss": SupervisedInfoNCELoss,
-                "num_classes": 3,
-                "image_shape": [1, 1, 32, 32],
-                "members_dir": tmp_path / "members",
-                "num_members": 2,
-                "bundle_root": tmp_path,
-                **settings,
-            }
-        )
+        ids = {
+            **json.loads(json.dumps(CONFIG)),
+            "features": {"inner": "down_4"},
+            "teacher_features": {"inner": "down_4"},
+            "feature_weights": {"inner": 0.1},
+            "feature_loss": SupervisedInfoNCELoss,
+            "num_classes": 3,
+            "image_shape": [1, 1, 32, 32],
+            "members_dir": str(tmp_path / "members"),
+            "num_members": 2,
+        }
+        run = make_run(**ids | settings)
+        check_features(run)
+        return run
 
     return call
 
 
-def test_passes_what_is_there_and_makes_nothing_that_is_trained(parser, check):
-    check()
+def test_passes_what_is_there_and_makes_nothing_that_is_trained(check):
+    run = check()
     check(feature_weights={})
     check(feature_weights={"inner": 0}, features={"inner": "down_9"})
     check(teacher_features=[{"inner": "down_4"}, {"inner": "down_3"}])
     networks = []
-    for each in (parser, ConfigParser(CONFIG)):  # a parser makes each id once, seeded or not
+    for each in (run.parser, ConfigParser(CONFIG)):  # a parser makes each id once, seeded or not
         torch.manual_seed(3)
         networks.append(each.get_parsed_content("network_def"))
     torch.testing.assert_close(*(dict(network.state_dict()) for network in networks))

@@ -4,7 +4,6 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigParser
 from torch import nn
 from torch.utils.weak import TensorWeakRef
 
@@ -41,24 +40,31 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def write(monkeypatch, store, cases, tmp_path):
+def write(monkeypatch, store, cases, make_run, tmp_path):
     """The stage, in a bundle with one member, and an inferer that looks at what is alive."""
-    config = {"preprocessing": LOAD, "inferer": {"_target_": "SimpleInferer"}}
-    teacher = TeacherEnsemble([FirstAgainstSecond()], temperature=2.0)
-    monkeypatch.setattr(soft_label_writing, "running_parser", lambda: ConfigParser(config))
-    monkeypatch.setattr(soft_label_writing, "member_weights_sha256", lambda *_: ["0" * 64])
-    monkeypatch.setattr(soft_label_writing, "load_teacher", lambda *_, **__: teacher)
+    (tmp_path / "members" / "member_0").mkdir(parents=True)
+    (tmp_path / "members" / "member_0" / "model.pt").write_text("weights")
 
-    def run(inferer):
-        write_soft_labels(
-            store=store,
-            cases=cases,
-            members_dir=tmp_path,
-            num_members=1,
-            temperature=2.0,
-            inferer=inferer,
-            device="cpu",
-        )
+    def load_teacher(_members_dir, _num_members, *, temperature, device):  # noqa: ARG001
+        return TeacherEnsemble([FirstAgainstSecond()], temperature=temperature)
+
+    monkeypatch.setattr(soft_label_writing, "load_teacher", load_teacher)
+
+    def run(inferer, *, temperature=2.0, transforms=LOAD):
+        ids = {
+            "members_dir": str(tmp_path / "members"),
+            "num_members": 1,
+            "soft_label_store": store,
+            "train": {"cases": cases},
+            "distillation_temperature": temperature,
+            "preprocessing": transforms,
+            "inferer": {"_target_": "SimpleInferer"} if callable(inferer) else inferer,
+        }
+        made = make_run(**ids)
+        if callable(inferer):
+            assert made.value("inferer") is not None
+            made.parser.ref_resolver.resolved_content["inferer"] = inferer
+        write_soft_labels(made)
 
     return run
 
@@ -99,3 +105,47 @@ def test_predicts_only_what_is_missing(write, store, cases):
     write(inferer)
     assert len(calls) == len(cases) + 1
     assert torch.isfinite(store.read("b")).all()
+
+
+SIMPLE = {"inferer": {"_target_": "SimpleInferer"}}
+
+
+class TestKey:
+    """What the labels depend on: whatever of it changes, they are written again."""
+
+    @pytest.fixture
+    def count(self, write, store, cases):
+        """How many labels are written anew after a change."""
+
+        def call(first, second):
+            write(**first)
+            for case in cases:
+                (store.directory / f"{case['case_id']}.h5").touch()
+            before = {path: path.stat().st_mtime_ns for path in store.directory.glob("*.h5")}
+            write(**second)
+            after = {path: path.stat().st_mtime_ns for path in store.directory.glob("*.h5")}
+            return sum(before[path] != after[path] for path in after)
+
+        return call
+
+    def test_nothing_changed(self, count):
+        assert count(SIMPLE, SIMPLE) == 0
+
+    def test_other_transforms(self, count):
+        shift = {"_target_": "ShiftIntensityd", "keys": "image", "offset": 1.0}
+        assert count(SIMPLE, {**SIMPLE, "transforms": [*LOAD, shift]}) == 3
+
+    def test_another_inferer(self, count):
+        windows = {"_target_": "SlidingWindowInferer", "roi_size": [4, 4, 4]}
+        assert count(SIMPLE, {"inferer": windows}) == 3
+
+    def test_another_temperature(self, count):
+        assert count(SIMPLE, {**SIMPLE, "temperature": 3.0}) == 3
+
+    def test_other_members(self, write, store, cases, tmp_path):
+        write(**SIMPLE)
+        (tmp_path / "members" / "member_0" / "model.pt").write_text("others")
+        before = {path: path.stat().st_mtime_ns for path in store.directory.glob("*.h5")}
+        write(**SIMPLE)
+        assert len(before) == len(cases)
+        assert all(path.stat().st_mtime_ns != time for path, time in before.items())

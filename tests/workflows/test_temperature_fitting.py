@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-import logging
 import math
 
 import pytest
@@ -10,7 +8,7 @@ from monai.inferers import SimpleInferer
 from torch import nn
 
 from medkd.predictors import NetworkPredictor
-from medkd.workflows.temperature_fitting import fit_temperatures, read_temperatures
+from medkd.workflows import fit_temperatures
 
 NETWORK_FILES = ["members/member_0/model.pt", "models/model.pt"]
 
@@ -23,16 +21,6 @@ def run_dir(tmp_path):
         file.parent.mkdir(parents=True)
         torch.save({"weight": torch.zeros(1)}, file)
     return tmp_path
-
-
-@pytest.fixture
-def networks(run_dir):
-    """What identifies the networks of the run, as arguments."""
-    return {
-        "members_dir": run_dir / "members",
-        "num_members": 1,
-        "model_file": run_dir / "models" / "model.pt",
-    }
 
 
 class Overconfident(nn.Module):
@@ -56,54 +44,58 @@ def predictors():
     return {"student": NetworkPredictor([Overconfident()], SimpleInferer())}
 
 
-def fit(run_dir, networks, predictors, cases, names=("student",)):
-    fit_temperatures(
-        file=run_dir / "temperatures.json",
-        predictors=predictors,
-        names=names,
-        cases=cases,
-        transforms=[],
-        device="cpu",
-        **networks,
-    )
-    return run_dir / "temperatures.json"
+@pytest.fixture
+def fit(run_dir, make_run, predictors, cases):
+    def call(*, names=("student",), cases=cases):
+        run = make_run(
+            members_dir=str(run_dir / "members"),
+            num_members=1,
+            model_file=str(run_dir / "models" / "model.pt"),
+            temperatures_file=str(run_dir / "temperatures.json"),
+            predictors=predictors,
+            preprocessing=[],
+            validate={"cases": cases},
+            evaluate={"temperature_scaled": list(names)},
+        )
+        fit_temperatures(run)
+        return run
+
+    return call
 
 
-def weights_of(file):
-    return json.loads(file.read_text())["weights"]
+def test_finds_the_temperature_that_is_honest(fit):
+    assert fit().temperatures() == {"student": [pytest.approx(2.0)]}
 
 
-def test_finds_the_temperature_that_is_honest(run_dir, networks, predictors, cases):
-    file = fit(run_dir, networks, predictors, cases)
-    assert read_temperatures(file, weights_of(file)) == {"student": [pytest.approx(2.0)]}
+def test_only_voxels_within_the_mask_count(fit, cases):
+    """Outside of it the network is wrong in every pixel, which would ask for a far larger one."""
+    (case,) = cases
+    image, mask = case["image"].clone(), torch.zeros(1, 8, 4)
+    mask[:, :4] = 1
+    wrong = {"image": torch.cat([image, image], 1), "mask": mask}
+    wrong["label"] = torch.cat([case["label"], 1 - image.byte()], 1)
+    assert fit(cases=[case | wrong]).temperatures() == {"student": [pytest.approx(2.0)]}
 
 
-def test_fits_once(run_dir, networks, predictors, cases):
-    before = fit(run_dir, networks, predictors, cases).read_bytes()
-    assert fit(run_dir, networks, predictors, []).read_bytes() == before  # no case is needed
+def test_fits_once(fit, run_dir):
+    fit()
+    before = (run_dir / "temperatures.json").read_bytes()
+    fit(cases=[])  # no case is needed
+    assert (run_dir / "temperatures.json").read_bytes() == before
 
 
-def test_fits_anew_for_other_weights(run_dir, networks, predictors, cases):
-    before = weights_of(fit(run_dir, networks, predictors, cases))
-    torch.save({"weight": torch.ones(1)}, networks["model_file"])
-    after = weights_of(fit(run_dir, networks, predictors, cases))
-    assert before[0] == after[0]
-    assert before[1] != after[1]
+def test_fits_anew_for_other_weights(fit, run_dir):
+    before = fit().weights_sha256()
+    torch.save({"weight": torch.ones(1)}, run_dir / "models" / "model.pt")
+    run = fit()
+    assert run.weights_sha256()[0] == before[0]
+    assert run.weights_sha256()[1] != before[1]
+    assert run.temperatures()
 
 
-@pytest.mark.parametrize("content", [None, {"weights": ["others"], "temperatures": {}}])
-def test_shows_none_of_other_networks_and_says_so(tmp_path, content, caplog):
-    file = tmp_path / "temperatures.json"
-    if content is not None:
-        file.write_text(json.dumps(content))
-    with caplog.at_level(logging.WARNING):
-        assert read_temperatures(file, ["mine"]) == {}
-    assert "No temperatures of these networks" in caplog.text
-
-
-def test_rejects_a_name_that_is_no_predictor(run_dir, networks, predictors, cases):
+def test_rejects_a_name_that_is_no_predictor(fit, run_dir):
     with pytest.raises(
         ValueError, match=r"Expected `temperature_scaled` to name predictors of \['student'\]"
     ):
-        fit(run_dir, networks, predictors, cases, names=["pupil"])
+        fit(names=["pupil"])
     assert not (run_dir / "temperatures.json").exists()

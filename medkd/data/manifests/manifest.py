@@ -116,6 +116,17 @@ class Manifest:
         return len(self.labels)
 
     @property
+    def written_label_values(self) -> list[int]:
+        """What is written for each class, by index: a value that the data set's labels have for it.
+
+        Where several values are one class it is the first that the manifest states.
+        """
+        return [
+            next(value for value, index in self.label_values.items() if index == number)
+            for number in range(self.num_classes)
+        ]
+
+    @property
     def num_channels(self) -> int:
         """Number of image channels."""
         return len(self.channel_names)

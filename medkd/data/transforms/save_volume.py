@@ -14,6 +14,7 @@ from monai.utils.type_conversion import convert_to_tensor
 from nibabel.nifti1 import Nifti1Header, Nifti1Image
 from nibabel.nifti2 import Nifti2Header, Nifti2Image
 
+from medkd.data.transforms.label_table import label_table
 from medkd.errors import InvalidTypeError, InvalidValueError
 from medkd.files import atomic_write
 
@@ -46,8 +47,9 @@ class SaveVolumed(MapTransform):
     empty, for they may name a patient. It is NIfTI-1, also for a scan in NIfTI-2, which SimpleITK
     and 3D Slicer cannot open, unless an axis is longer than 32767 voxels.
 
-    Labels, with ``maximum`` left out, are class indices as the network numbers them, not the values
-    that the manifest's label files store: uint8, int16 from 257 classes, and not scaled.
+    Labels, with ``maximum`` left out, come as class indices, as the network numbers them, and are
+    written as ``label_values``, those of the data set's own labels: in the first of uint8, int16
+    and int32 that holds them, and not scaled.
 
     Other maps are written as uint8 with ``scl_slope = maximum / 255``: 3D Slicer, SimpleITK and
     nibabel give back the real values, rounded to the nearest 255th of the maximum. That is finer
@@ -62,10 +64,13 @@ class SaveVolumed(MapTransform):
             affine is written, in mm.
         name_key: the key of the name that files begin with.
         allow_missing_keys: leave out maps that were not asked for.
+        label_values: what is written for each class, in the order of their indices, see
+            :attr:`medkd.data.Manifest.written_label_values`; by default the index itself.
 
     Raises:
-        ValueError: if ``maximum`` is not above zero; when called, if a map has another shape than
-            the file, or labels are not uint8 or int16.
+        ValueError: if ``maximum`` is not above zero, or ``label_values`` do not fit into int32 or
+            are given beside it; when called, if a map has another shape than the file, or labels
+            are not uint8 or int16.
         TypeError: when called, if neither file nor map says where the map lies.
         OSError: if a file cannot be written.
     """
@@ -78,10 +83,14 @@ class SaveVolumed(MapTransform):
         image_key: Hashable = "image",
         name_key: str = "case_id",
         allow_missing_keys: bool = False,
+        label_values: Sequence[int] | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if maximum is not None and not maximum > 0:
             raise InvalidValueError(f"Expected `maximum` to be above zero, but got {maximum}.")
+        if maximum is not None and label_values is not None:
+            raise InvalidValueError("Expected `maximum` or `label_values`, but got both.")
+        self.label_values = None if label_values is None else label_table(label_values)
         self.output_dir = Path(output_dir)
         self.maximum = maximum
         self.image_key = image_key
@@ -95,7 +104,7 @@ class SaveVolumed(MapTransform):
             header = _header_like(source, case[key], key=key)
             values = convert_to_tensor(case[key], track_meta=False)[0].cpu()
             if self.maximum is None:
-                stored, slope = _labels(values, key=key), 1.0
+                stored, slope = _labels(values, self.label_values, key=key), 1.0
             else:
                 stored, slope = _scaled(values, self.maximum), self.maximum / _TOP
                 header["cal_max"] = self.maximum  # the window that a viewer opens with
@@ -134,13 +143,14 @@ def _header_like(source: str | None, values: torch.Tensor, *, key: Hashable) -> 
     return header
 
 
-def _labels(values: torch.Tensor, *, key: Hashable) -> NDArray[Any]:
+def _labels(values: torch.Tensor, table: NDArray[Any] | None, *, key: Hashable) -> NDArray[Any]:
     if values.dtype not in _LABEL_DTYPES:
         raise InvalidValueError(
             f"Expected `{key}` to be labels of torch.uint8 or torch.int16, for no `maximum` is "
             f"given, but got {values.dtype}."
         )
-    return values.numpy()
+    indices = values.numpy()
+    return indices if table is None else table[indices]
 
 
 def _scaled(values: torch.Tensor, maximum: float) -> NDArray[np.uint8]:

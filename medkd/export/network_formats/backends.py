@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from medkd.runs import RunInference
+    from medkd.runs import Deployment
 
 __all__ = ["BACKENDS", "backend_network", "choose_backend"]
 
@@ -69,7 +69,7 @@ def choose_backend(
     return backend
 
 
-def backend_network(run: RunInference, backend: str = "auto") -> Callable[[Tensor], Tensor]:
+def backend_network(run: Deployment, backend: str = "auto") -> Callable[[Tensor], Tensor]:
     """The student of a run in the form that a backend runs.
 
     It is made from the run's weights each time, in seconds, so it cannot be that of another
@@ -90,7 +90,7 @@ def backend_network(run: RunInference, backend: str = "auto") -> Callable[[Tenso
     backend = choose_backend(backend, device=run.device, spatial_dims=run.spatial_dims)
     if backend == "torch":
         return run.network
-    window = torch.zeros(1, run.num_channels, *run.patch_size, device=run.device)
+    window = torch.zeros(1, run.num_channels, *run.window_size, device=run.device)
     converted: Callable[[Tensor], Tensor]
     if backend == "compile":
         converted = CompiledNetwork(run.network)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from medkd.errors import ExistingFileError, MissingFileError
 from medkd.export.network_formats.check_windows import cut_check_windows
 from medkd.prediction import PredictionInput, find_inputs, prepare_image
-from medkd.runs import find_image, open_run
+from medkd.runs import find_image, open_deployment
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from medkd.runs import RunInference
+    from medkd.runs import Deployment
 
 __all__ = ["ExportedNetwork", "open_to_export"]
 
@@ -36,7 +36,7 @@ class ExportedNetwork:
 
 def open_to_export(
     run_dir: str | Path, path: Path, *, image: str | Path | None
-) -> tuple[RunInference, list[Tensor]]:
+) -> tuple[Deployment, list[Tensor]]:
     """Open a run on the CPU, and cut windows to compare its network on.
 
     Args:
@@ -54,16 +54,16 @@ def open_to_export(
     """
     if path.exists():
         raise ExistingFileError(f"Expected a new file for the export, but {path} exists.")
-    run = open_run(run_dir, device="cpu")
+    run = open_deployment(run_dir, device="cpu")
     prepared = prepare_image(run, _first_image(run, image))
     if run.slice_axis is not None:
         axis = 1 + run.slice_axis
         prepared = prepared.select(axis, prepared.shape[axis] // 2)
-    windows = cut_check_windows(prepared, run.patch_size, run.network)
+    windows = cut_check_windows(prepared, run.window_size, run.network)
     return run, windows
 
 
-def _first_image(run: RunInference, image: str | Path | None) -> PredictionInput:
+def _first_image(run: Deployment, image: str | Path | None) -> PredictionInput:
     if image is not None:
         return find_inputs(image, spatial_dims=run.image_dims, num_channels=run.num_channels)[0]
     found: dict[str, Any] | None = find_image(run.folder)

@@ -10,18 +10,15 @@ from medkd.export.network_formats.output_check import OUTPUT_TOLERANCE
 from medkd.files import sha256_of
 
 if TYPE_CHECKING:
-    from medkd.runs import RunInference
+    from medkd.runs import Deployment
 
 __all__ = ["DESCRIPTION_NAME", "describe_network"]
 
 DESCRIPTION_NAME = "metadata.json"
 """The name that MONAI gives to the description within a TorchScript file."""
 
-# Of the way to the network; the rest of a configuration may name folders.
-_OF_THE_IMAGE = ("geometry", "normalization")
 
-
-def describe_network(run: RunInference, *, max_difference: float) -> str:
+def describe_network(run: Deployment, *, max_difference: float) -> str:
     """Describe an exported network, without any path.
 
     Args:
@@ -42,10 +39,11 @@ def describe_network(run: RunInference, *, max_difference: float) -> str:
         "num_channels": run.num_channels,
         "num_classes": run.num_classes,
         "class_names": run.class_names,
-        "patch_size": list(run.patch_size),
+        "window_size": list(run.window_size),
         "output": "logits; softmax over classes in each window, then blended",
         **({"spacing": run.config["spacing"]} if run.prepares_by("Spacingd") else {}),
-        **{name: run.config[name] for name in _OF_THE_IMAGE if name in run.config},
+        "label_values": run.label_values,
+        "preprocessing": run.config["preprocessing"],
         **({} if run.slice_axis is None else {"slice_axis": run.slice_axis}),
         "max_difference": max_difference,
         "tolerance": OUTPUT_TOLERANCE,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from medkd.export.network_formats import BACKENDS, backend_network, backends, choose_backend
-from medkd.runs import open_run
+from medkd.runs import open_deployment
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
@@ -12,10 +12,10 @@ from medkd.runs import open_run
 def test_says_what_the_student_says(small_run, backend, spatial_dims):
     if backend == "onnx":
         pytest.importorskip("onnxruntime")
-    run = open_run(small_run(spatial_dims), device="cpu")
+    run = open_deployment(small_run(spatial_dims), device="cpu")
     network = backend_network(run, backend)
     for batch in (4, 1):
-        window = torch.randn(batch, run.num_channels, *run.patch_size)
+        window = torch.randn(batch, run.num_channels, *run.window_size)
         with torch.no_grad():
             torch.testing.assert_close(network(window), run.network(window), rtol=0, atol=1e-5)
 
@@ -23,9 +23,9 @@ def test_says_what_the_student_says(small_run, backend, spatial_dims):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_compiled_says_what_the_student_says(small_run):
-    run = open_run(small_run(2), device="cpu")
+    run = open_deployment(small_run(2), device="cpu")
     network = backend_network(run, "compile")
-    window = torch.randn(2, run.num_channels, *run.patch_size)
+    window = torch.randn(2, run.num_channels, *run.window_size)
     try:
         logits = network(window)
     except RuntimeError as error:
@@ -38,10 +38,10 @@ def test_compiled_says_what_the_student_says(small_run):
 
 def test_rejects_a_conversion_that_differs(small_run, monkeypatch):
     monkeypatch.setattr(backends, "convert_to_torchscript", lambda *_, **__: torch.zeros_like)
-    run = open_run(small_run(3), device="cpu")
+    run = open_deployment(small_run(3), device="cpu")
     network = backend_network(run, "torchscript")
     with pytest.raises(RuntimeError, match="Expected the backend torchscript to give"):
-        network(torch.randn(1, 1, *run.patch_size))
+        network(torch.randn(1, 1, *run.window_size))
 
 
 class TestChooseBackend:

@@ -22,7 +22,7 @@ from medkd.export.network_formats import (
     torchscript_export,
 )
 from medkd.files import sha256_of
-from medkd.runs import open_run
+from medkd.runs import open_deployment
 
 EXPORTS = {"onnx": (export_onnx, "model.onnx"), "torchscript": (export_torchscript, "model.ts")}
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -57,12 +57,12 @@ def test_file_is_the_student(small_run, tmp_path, export, kind):
     assert exported.num_windows == {2: 4, 3: 5, "slices": 4}[kind]
     assert exported.max_difference <= OUTPUT_TOLERANCE
     network, description = load(exported.path)
-    run = open_run(run_dir, device="cpu")
-    windows = [torch.randn(3, run.num_channels, *run.patch_size)]
+    run = open_deployment(run_dir, device="cpu")
+    windows = [torch.randn(3, run.num_channels, *run.window_size)]
     check_outputs(run.network, network, windows, name="it")
     assert description["weights_sha256"] == sha256_of(run_dir / "models" / "model.pt")
     assert description["class_names"] == run.class_names
-    assert description["patch_size"] == list(run.patch_size)
+    assert description["window_size"] == list(run.window_size)
     assert ("spacing" in description) == (kind == 3)
     assert description.get("slice_axis") == (2 if kind == "slices" else None)
     assert description["max_difference"] == exported.max_difference
