@@ -14,7 +14,7 @@ from monai.inferers.inferer import SliceInferer
 from medkd.errors import InvalidValueError, MissingFileError
 from medkd.files import sha256_of
 from medkd.networks import at_temperature, load_weights
-from medkd.predictors import NetworkPredictor
+from medkd.predictors import NetworkPredictor, ProbabilitiesInferer
 from medkd.runs.configuration import LiteralPath
 from medkd.runs.json_files import read_json
 from medkd.runs.run_data import run_class_names
@@ -182,7 +182,9 @@ def open_deployment(
     temperature = float(parser.get().get("calibration_temperature", 1.0))
     network = at_temperature(network, temperature)
     inferer = parser.get_parsed_content("inferer")
-    windows = getattr(inferer, "windows", inferer)
+    if not hasattr(inferer, "windows"):  # a run of a version that blended logits, or a user's own
+        inferer = ProbabilitiesInferer(inferer)
+    windows = inferer.windows
     return Deployment(
         folder=folder,
         config=parser.get(),

@@ -86,3 +86,21 @@ def test_rejects_weights_of_another_network(small_run):
 def test_rejects_a_device_that_is_not_there(small_run, device):
     with pytest.raises(ValueError, match=f"Expected `device` to be .* but got '{device}'"):
         open_deployment(small_run(3), device=device)
+
+
+def test_a_run_of_a_version_before_is_opened_as_it_was_judged(small_run):
+    """It says less: no temperature, no label values, and windows that blend logits."""
+    path = small_run(2) / "inference.json"
+    new = open_deployment(path.parent, device="cpu")
+    config = json.loads(path.read_text())
+    config["inferer"] = config.pop("windows")
+    for name in ("calibration_temperature", "label_values", "this_run"):
+        del config[name]
+    del config["postprocessing"]["transforms"][2]["label_values"]
+    config["network"] = "$@network_def.to(@device)"
+    config["model_file"] = "$@run_dir + '/models/model.pt'"
+    path.write_text(json.dumps(config))
+    old = open_deployment(path.parent, device="cpu")
+    image = torch.randn(1, 3, 70, 50)
+    torch.testing.assert_close(old.inferer(image, old.network), new.inferer(image, new.network))
+    assert (old.temperature, old.label_values, old.record) == (1.0, [0, 1], {})
