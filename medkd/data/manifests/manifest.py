@@ -19,9 +19,9 @@ from medkd.data.manifests.manifest_fields import (
     read_labels,
     read_spatial_dims,
     read_splits,
-    read_text,
 )
 from medkd.errors import InvalidValueError, MissingFileError
+from medkd.texts import check_file_name, check_text, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -236,7 +236,7 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
     cases = tuple(Case(**entry) for entry in entries)
     patients = {case.case_id: case.patient for case in cases}
     return Manifest(
-        name=read_text(content["name"], where="`name`"),
+        name=check_file_name(content["name"], where="`name`"),  # so are folders of reports
         channel_names=channel_names,
         labels=labels,
         label_values=read_label_values(content["label_values"], labels=labels),
@@ -248,7 +248,7 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
             content.get("files", {}),
             known={path for case in cases for role in case.files for path in case.paths(role)},
         ),
-        **{key: read_text(content.get(key, ""), where=f"`{key}`", empty=True) for key in _TEXTS},
+        **{key: check_text(content.get(key, ""), where=f"`{key}`", empty=True) for key in _TEXTS},
     )
 
 
@@ -257,6 +257,6 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
     if twice:
         raise InvalidValueError(
-            f"Expected every key once in its object, but got {twice[0]!r} twice."
+            f"Expected every key once in its object, but got {shown(twice[0])} twice."
         )
     return dict(pairs)
