@@ -125,6 +125,30 @@ class Manifest:
         """Class names in the order of their index."""
         return tuple(sorted(self.labels, key=self.labels.__getitem__))
 
+    @property
+    def written_label_values(self) -> tuple[int, ...]:
+        """The value that a label map is written with for each class, in the order of its index.
+
+        Where several stored values are one class, it is the one nearest to zero, so that 0 stays
+        the background where it is one of them.
+
+        Example:
+            >>> content = {
+            ...     "name": "scans",
+            ...     "channel_names": {"0": "CT"},
+            ...     "labels": {"background": 0, "kidney": 1, "tumor": 2},
+            ...     "label_values": {"-1": 0, "0": 0, "4": 2, "7": 1, "9": 1},
+            ...     "cases": [{"case_id": "a", "patient": "a", "image": "a.nii", "label": "l.nii"}],
+            ...     "splits": {"train": ["a"]},
+            ... }
+            >>> parse_manifest(content).written_label_values
+            (0, 7, 4)
+        """
+        return tuple(
+            min((v for v, i in self.label_values.items() if i == index), key=lambda v: (abs(v), -v))
+            for index in range(self.num_classes)
+        )
+
     def split_cases(self, split: str) -> tuple[Case, ...]:
         """Cases of one split, in stored order.
 
