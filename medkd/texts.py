@@ -37,6 +37,7 @@ __all__ = [
 
 _MOST_BYTES = 200  # with an ending such as _uncertainty.nii.gz, a file name may have 255
 _SHOWN = 60
+_PATH = 1000  # characters of a path, of which the last ones matter most
 _NOT_IN_FILES = '/\\*?"<>|' + ":" * (os.name == "nt")
 _FIRST = "$%@"  # as the first character these have a meaning to MONAI's parser
 _LEVELS = re.compile(r"#|:{2,}")  # what separates the levels of its ids, the old way and the new
@@ -195,13 +196,14 @@ def check_path(path: str | Path, *, where: str) -> Path:
     if _LEVELS.search(text):
         raise InvalidValueError(
             f"Expected {where} to be a path without '#' and '::', of which MONAI's parser makes "
-            f"the same, but got {shown(text)}: rename the folder, or use a symbolic link to it."
+            f"the same, but got {shown(text, most=_PATH)}: rename the folder, or use a symbolic "
+            "link to it."
         )
     if text.startswith(tuple(_FIRST)):
         raise InvalidValueError(
             f"Expected {where} to be a path that does not begin with '$', '%' or '@', which "
-            f"MONAI's parser does not take as text, but got {shown(text)}: write "
-            f"{shown(f'./{text}')}."
+            f"MONAI's parser does not take as text, but got {shown(text, most=_PATH)}: write "
+            f"{shown(f'./{text}', most=_PATH)}."
         )
     return Path(path)
 
@@ -254,11 +256,12 @@ def safe_names(texts: Sequence[str], *, fallback: str) -> list[str]:
     return [names[index] for index in range(len(texts))]
 
 
-def shown(value: object) -> str:
+def shown(value: object, *, most: int = _SHOWN) -> str:
     r"""A value for a message: quoted, cut to a sane length, with an escape for what is not seen.
 
     Args:
         value: anything.
+        most: characters of it.
 
     Returns:
         Its ``repr``, of a long text that of its beginning and three dots.
@@ -267,10 +270,10 @@ def shown(value: object) -> str:
         >>> shown("a\x1b[2J"), shown("a" * 100 + "b")[-8:]
         ("'a\\x1b[2J'", "aaaa'...")
     """
-    if isinstance(value, str) and len(value) > _SHOWN:
-        return f"{value[:_SHOWN]!r}..."
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]!r}..."
     text = repr(value)
-    return text if isinstance(value, str) or len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if isinstance(value, str) or len(text) <= most else f"{text[:most]}..."
 
 
 def one_line(text: str) -> str:

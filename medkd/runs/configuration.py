@@ -14,7 +14,7 @@ from medkd.errors import FailureError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["merged_parser", "running_parser"]
+__all__ = ["merged_parser", "place_values", "running_parser"]
 
 
 def running_parser() -> ConfigParser:
@@ -58,3 +58,24 @@ def merged_parser(*on_top: Mapping[str, Any]) -> ConfigParser:
     for overrides in on_top:
         parser.update(copy.deepcopy(dict(overrides)))
     return parser
+
+
+def place_values(parser: ConfigParser, values: Mapping[str, Any]) -> None:
+    """Give ids values that the parser hands on as they are.
+
+    A path that a person states is no part of a configuration: as one of its texts, ``$`` at its
+    beginning would be evaluated, and ``#`` rewritten.
+
+    Args:
+        parser: the configuration, with all overrides that are parsed. What was made by it is
+            forgotten.
+        values: id to value, of any type.
+
+    Example:
+        >>> parser = ConfigParser({"folder": "runs", "file": "$@folder + '/a'"})
+        >>> place_values(parser, {"folder": "$1#2"})
+        >>> parser.get_parsed_content("file")
+        '$1#2/a'
+    """
+    parser.parse()
+    parser.ref_resolver.resolved_content.update(values)

@@ -12,6 +12,7 @@ from monai.inferers.inferer import SliceInferer
 
 from medkd.errors import InvalidValueError, MissingFileError
 from medkd.networks import load_weights
+from medkd.runs.configuration import place_values
 from medkd.runs.run_data import run_class_names
 
 if TYPE_CHECKING:
@@ -137,14 +138,16 @@ def open_run(
     """
     folder = Path(run_dir).expanduser()
     parser = ConfigParser(_read(folder))
-    changes: dict[str, Any] = {"run_dir": str(folder)}
+    changes: dict[str, Any] = {}
+    paths = {"run_dir": str(folder)}
     if output_dir is not None:
-        changes["output_dir"] = str(output_dir)
+        paths["output_dir"] = str(output_dir)
     if device is not None:
         changes["device"] = _existing_device(device)
     wanted = {"with_probability": with_probability, "with_uncertainty": with_uncertainty}
     changes |= {name: value for name, value in wanted.items() if name in parser.get()}
     parser.update(changes)
+    place_values(parser, paths)
     where = torch.device(parser.get_parsed_content("device"))
     model_file = Path(parser.get_parsed_content("model_file"))
     network: nn.Module = parser.get_parsed_content("network_def")

@@ -15,7 +15,7 @@ from medkd.errors import MissingFileError
 from medkd.files import atomic_write
 from medkd.runs.configuration import running_parser
 from medkd.runs.error_reporting import report_errors_in_one_sentence
-from medkd.runs.override_checks import check_ids
+from medkd.runs.override_checks import check_ids, check_paths
 from medkd.runs.process_group import ProcessGroup, process_rank
 from medkd.runs.training_settings import check_same_settings, training_settings
 
@@ -46,8 +46,13 @@ def start_run(
 
     Raises:
         FileNotFoundError: if ``bundle_root`` has no such file.
-        ValueError: if an override names no id, or ``training_dir`` holds another training.
+        ValueError: if an override names no id, ``training_dir`` holds another training, or a path
+            is not as it was written, for MONAI has rewritten it.
     """
+    parser = running_parser()
+    config = parser.get()
+    report_errors_in_one_sentence(None)  # the log's own path may be one that was not meant
+    check_paths(config)
     report_errors_in_one_sentence(log_file)
     known_file = Path(bundle_root) / known
     if not known_file.is_file():
@@ -55,8 +60,6 @@ def start_run(
             f"Expected the bundle in `bundle_root`, but there is no {known_file}. Run from the "
             "folder that holds it, or say where it is with --bundle_root."
         )
-    parser = running_parser()
-    config = parser.get()
     check_ids(config, ConfigParser.load_config_file(known_file))
     if training_dir is not None:
         check_same_settings(Path(training_dir) / "settings.json", training_settings(parser))
