@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import nibabel
@@ -50,6 +51,96 @@ def real_data():
         return _REAL_DATA / name
 
     return find
+
+
+STRANGE_NAMES = (
+    "$import evil",
+    "$open('x','w')",
+    "% stenosis",
+    "@network",
+    "a#b",
+    "::",
+    "a b",
+    "Ödem",
+)
+
+
+@pytest.fixture(params=STRANGE_NAMES)
+def strange_name(request):
+    """A name that a person may give a thing, and that MONAI's parser would not leave as it is."""
+    return request.param
+
+
+@pytest.fixture
+def strange_names():
+    """All of them."""
+    return STRANGE_NAMES
+
+
+@pytest.fixture
+def nothing_runs(tmp_path, monkeypatch):
+    """Fails the test if ``$import evil`` or ``$open('x','w')`` was evaluated, here or below.
+
+    The working directory is a new folder, which is first on the path of this process and of those
+    that it starts.
+    """
+    folder = tmp_path / "working"
+    folder.mkdir()
+    (folder / "evil.py").write_text("open('evil_was_here', 'w').close()")
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    monkeypatch.setenv("PYTHONPATH", path)
+    yield folder
+    ran = {"x", "evil_was_here"} & {path.name for path in folder.rglob("*")}
+    assert not ran, "A name was evaluated."
+    assert sys.modules.pop("evil", None) is None, "A name was imported."
+
+
+@pytest.fixture
+def strange_volumes(tmp_path):
+    """``strange_volumes(names)``: a small data set with things of these names, and its manifest.
+
+    Each name is that of a class, of a channel, and of a case and its patient in ``train``,
+    ``validation`` and ``test`` each (the latter two with a number behind it); the first is that of
+    the data set. Images lie in ``images/<name>``. The folder is called ``folder``.
+    """
+
+    def make(names, *, folder="strange", shape=(20, 18, 12)):
+        root = tmp_path / folder
+        generator = np.random.default_rng(0)
+        cases, splits = [], {}
+        for number, split in enumerate(("train", "validation", "test")):
+            for name in names:
+                case_id = f"{name} {number}" if number else name
+                label = np.broadcast_to(np.arange(shape[0]) % (len(names) + 1), shape[::-1]).T
+                channels = [f"images/{name}/{case_id}_{i:04d}.nii.gz" for i in range(len(names))]
+                image = 100 + 50 * label + generator.normal(0, 5, shape)
+                for path, values in (
+                    *((path, image.astype(np.float32)) for path in channels),
+                    (f"labels/{case_id}.nii.gz", label.astype(np.uint8)),
+                ):
+                    (root / path).parent.mkdir(parents=True, exist_ok=True)
+                    volume = nibabel.Nifti1Image(values, np.diag([1.0, 1.0, 1.2, 1.0]))
+                    nibabel.save(volume, root / path)
+                files = {"image": channels, "label": f"labels/{case_id}.nii.gz"}
+                cases.append({"case_id": case_id, "patient": case_id} | files)
+                splits.setdefault(split, []).append(case_id)
+        content = {
+            "name": names[0],
+            "spatial_dims": 3,
+            **dict.fromkeys(("modality", "source", "license", "citation"), names[0]),
+            "channel_names": {str(i): name for i, name in enumerate(names)},
+            "labels": {"background": 0} | {name: i for i, name in enumerate(names, start=1)},
+            "label_values": {str(i): i for i in range(len(names) + 1)},
+            "cases": cases,
+            "splits": splits,
+        }
+        manifest = root / "manifest.json"
+        manifest.write_text(json.dumps(content))
+        return root, manifest
+
+    return make
 
 
 SMALL_NETWORKS = {

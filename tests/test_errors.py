@@ -143,6 +143,10 @@ class TestHook:
         assert f"ValueError: {SENTENCE}" in log
         assert "RuntimeError: Failed to instantiate" in log
 
+    def test_keeps_no_traceback_where_there_is_no_place_for_it(self, capsys):
+        self.show(error_of(TeacherEnsemble, []), None)
+        assert capsys.readouterr().err == f"\nmedkd: error: {SENTENCE}\n"
+
     def test_appends_to_the_log(self, tmp_path):
         (tmp_path / "log.txt").write_text("before\n")
         self.show(error_of(TeacherEnsemble, []), tmp_path / "log.txt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from medkd.cli.terminal import write
@@ -92,7 +93,7 @@ def _to_zoo(arguments: argparse.Namespace) -> None:
     )
     write(f"{arguments.output}: {proof}")
     write(
-        f"now use it: cd {arguments.output} && python -m monai.bundle run "
+        f"now use it: cd {shlex.quote(arguments.output)} && python -m monai.bundle run "
         "--config_file configs/inference.json --dataset_dir IMAGES --output_dir PREDICTIONS"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,13 +61,21 @@ def _run(arguments: argparse.Namespace) -> int:
 
     Raises:
         FileExistsError: if the output exists and is not to be overwritten.
-        ValueError: if the data set is one of pictures, or cannot be planned for.
+        ValueError: if the data set is one of pictures, or cannot be planned for, or MONAI would
+            rewrite the path of a folder.
     """
     # MONAI takes seconds to import, which `medkd --help` should not.
-    from medkd.planning import check_output, plan_bundle, take_fingerprint, write_bundle
+    from medkd.planning import (
+        check_dataset_dir,
+        check_output,
+        plan_bundle,
+        take_fingerprint,
+        write_bundle,
+    )
 
     check_output(arguments.output, overwrite=arguments.overwrite)
     manifest, folder = _find(Path(arguments.data).expanduser(), arguments)
+    check_dataset_dir(folder)
     sizes = {split: len(manifest.split_cases(split)) for split in _SPLITS}
     plan = plan_bundle(
         take_fingerprint(manifest, folder),
@@ -84,7 +93,8 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     write(format_table(("id", "value"), [(name, str(plan[name])) for name in _SHOWN]))
     write(f"{path}: why these numbers is in its README.md")
-    write(f"now train: python -m monai.bundle run training --config_file {path}/train.json")
+    config_file = shlex.quote(str(path / "train.json"))
+    write(f"now train: python -m monai.bundle run training --config_file {config_file}")
     return 0
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from medkd.texts import one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +19,7 @@ def write(text: str) -> None:
     Args:
         text: the line, or several.
     """
-    sys.stdout.write(f"{text}\n")
+    _write_to(sys.stdout, f"{text}\n")
 
 
 def write_problem(severity: str, text: str) -> None:
@@ -27,7 +29,7 @@ def write_problem(severity: str, text: str) -> None:
         severity: ``"error"`` or ``"warning"``.
         text: one sentence.
     """
-    sys.stderr.write(f"medkd: {severity}: {' '.join(text.split())}\n")
+    _write_to(sys.stderr, f"medkd: {severity}: {one_line(text)}\n")
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -55,3 +57,9 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in (header, *rows)
     )
     return "\n".join(lines)
+
+
+def _write_to(stream: TextIO, text: str) -> None:
+    """Write what a terminal neither obeys nor, having few letters, stumbles over."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(printable(text).encode(encoding, "backslashreplace").decode(encoding))

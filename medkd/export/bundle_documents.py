@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import medkd
 from medkd.errors import MissingFileError
+from medkd.texts import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,13 +92,14 @@ def _readme(run: TrainedRun, metadata: Mapping[str, Any]) -> str:
         [
             f"# {metadata['name']}",
             "",
-            metadata["description"],
+            markdown(metadata["description"]),
             "",
             "## Data",
             "",
-            f"{manifest.name}: {manifest.description or kind}",
+            f"{markdown(manifest.name)}: {markdown(manifest.description) or kind}",
             "",
-            f"Source: {manifest.source or 'n/a'} Licence: {manifest.license or 'n/a'} See "
+            f"Source: {markdown(manifest.source) or 'n/a'} Licence: "
+            f"{markdown(manifest.license) or 'n/a'} See "
             "`data_license.txt`. "
             f"{_split_sizes(run)}",
             "",
@@ -119,10 +121,10 @@ def _readme(run: TrainedRun, metadata: Mapping[str, Any]) -> str:
             "python -m monai.bundle run --config_file configs/train.json --dataset_dir DATA",
             "```",
             "",
-            "The first writes label maps on the grid of each image: "
-            f"{metadata['label_classes'].partition(', ')[2]}. An image of several channels is one "
-            "file. The second goes on from `models/model.pt`, and replaces it, with images and "
-            f"labels of class indices in {_folders(run)}.",
+            f"The first writes label maps on the grid of each image: {_classes(run)}. Where "
+            "`configs/metadata.json` and a viewer have another name, `labels.json` has both. An "
+            "image of several channels is one file. The second goes on from `models/model.pt`, and "
+            f"replaces it, with images and labels of class indices in {_folders(run)}.",
             "",
             "## Intended use and limitations",
             "",
@@ -133,11 +135,16 @@ def _readme(run: TrainedRun, metadata: Mapping[str, Any]) -> str:
             "",
             "## References",
             "",
-            *(f"- {text}" for text in metadata["references"]),
+            *([f"- {markdown(manifest.citation)}"] if manifest.citation else []),
             "- MONAI: https://monai.io",
             "",
         ]
     )
+
+
+def _classes(run: TrainedRun) -> str:
+    names = enumerate(run.manifest.class_names)
+    return ", ".join(f"{index} {markdown(name)}" for index, name in names)
 
 
 def _folders(run: TrainedRun) -> str:
@@ -146,7 +153,7 @@ def _folders(run: TrainedRun) -> str:
 
 
 def _split_sizes(run: TrainedRun) -> str:
-    sizes = ", ".join(f"{name} {len(ids)}" for name, ids in run.manifest.splits.items())
+    sizes = ", ".join(f"{markdown(name)} {len(ids)}" for name, ids in run.manifest.splits.items())
     return f"Cases: {sizes}, split by patient."
 
 
@@ -173,15 +180,16 @@ def _performance(run: TrainedRun) -> str:
     if not scores:
         return "The run was not evaluated."
     rows = [
-        f"| {name} | {value['mean']:.4f} | {value['ci95'][0]:.4f} to {value['ci95'][1]:.4f} |"
+        f"| {markdown(name)} | {value['mean']:.4f} | "
+        f"{value['ci95'][0]:.4f} to {value['ci95'][1]:.4f} |"
         for name, value in scores.items()
         if isinstance(value, dict) and value.get("ci95") and value.get("mean") is not None
     ]
     return "\n".join(
         [
-            f"Means over the {run.metrics['num_cases']} cases of split {run.metrics['split']} of "
-            f"{run.metrics['dataset']}, with 95 % confidence intervals. Distances in mm, "
-            "entropies and nll in nats.",
+            f"Means over the {run.metrics['num_cases']} cases of split "
+            f"{markdown(run.metrics['split'])} of {markdown(run.metrics['dataset'])}, with 95 % "
+            "confidence intervals. Distances in mm, entropies and nll in nats.",
             "",
             "| score | mean | 95 % interval |",
             "|---|---|---|",

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from medkd.errors import InvalidValueError
 from medkd.export.bundle_documents import bundle_documents
-from medkd.export.bundle_metadata import bundle_metadata
+from medkd.export.bundle_metadata import bundle_metadata, shipped_names
 from medkd.export.bundle_scripts import BundleScripts
 from medkd.export.export_proof import prove_bundle
 from medkd.export.plain_inference import plain_inference
@@ -108,7 +108,8 @@ def choose_name(name: str | None, run: TrainedRun) -> str:
         ValueError: if it has other characters than MONAI Label can take, or says that the model is
             of another kind.
     """
-    chosen = name or re.sub(r"[^a-z0-9]+", "_", run.manifest.name.lower()).strip("_") + "_student"
+    letters = re.sub(r"[^a-z0-9]+", "_", run.manifest.name.lower()).strip("_")
+    chosen = name or "_".join(filter(None, (letters, "student")))
     if not _NAME.fullmatch(chosen):
         raise InvalidValueError(
             f"Expected `name` of small letters, digits and underscores, but got {chosen!r}."
@@ -135,6 +136,7 @@ def _texts(run: TrainedRun, *, name: str) -> dict[str, str]:
         _check_plain(config, file)
     configs["metadata.json"] = metadata
     return {
+        "labels.json": format_json(shipped_names(run.manifest)),
         **{f"configs/{file}": format_json(config) for file, config in configs.items()},
         **{f"scripts/{file}": text for file, text in scripts.texts.items()},
         **bundle_documents(run, metadata),

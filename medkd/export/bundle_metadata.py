@@ -6,11 +6,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import medkd
+from medkd.texts import safe_name, safe_names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from medkd.data import Manifest
     from medkd.export.trained_run import TrainedRun
 
-__all__ = ["bundle_metadata"]
+__all__ = ["bundle_metadata", "shipped_names"]
 
 _SCHEMA = (
     "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"
@@ -26,6 +30,34 @@ _INTENDED_USE = (
 )
 
 
+def shipped_names(manifest: Manifest) -> dict[str, Any]:
+    """What classes, channels and the data set are called, and how they are called in metadata.
+
+    MONAI parses ``metadata.json``, and viewers make small letters of its names, so these are safe
+    ones and differ; the user's own stand beside them in a file that nothing parses.
+
+    Args:
+        manifest: the data set's.
+
+    Returns:
+        The content of ``labels.json``: ``dataset`` with ``name`` and ``safe_name``, and of every
+        entry of ``labels`` and ``channels`` the ``index`` as well.
+    """
+
+    def listed(names: Sequence[str], fallback: str) -> list[dict[str, Any]]:
+        both = zip(names, safe_names(names, fallback=fallback), strict=True)
+        return [
+            {"index": index, "name": name, "safe_name": safe}
+            for index, (name, safe) in enumerate(both)
+        ]
+
+    return {
+        "dataset": {"name": manifest.name, "safe_name": safe_name(manifest.name)},
+        "labels": listed(manifest.class_names, "class"),
+        "channels": listed([*manifest.channel_names.values()], "channel"),
+    }
+
+
 def bundle_metadata(run: TrainedRun, *, name: str) -> dict[str, Any]:
     """Describe the student from its run, its manifest and its report.
 
@@ -34,11 +66,14 @@ def bundle_metadata(run: TrainedRun, *, name: str) -> dict[str, Any]:
         name: of the bundle.
 
     Returns:
-        The content of ``configs/metadata.json``, valid under MONAI's schema.
+        The content of ``configs/metadata.json``, valid under MONAI's schema. All that the user
+        wrote is in it as :func:`medkd.texts.safe_name` has it.
     """
     manifest = run.manifest
-    listed = ", ".join(f"{index} {text}" for index, text in enumerate(manifest.class_names))
-    structures = ", ".join(manifest.class_names[1:])
+    names = shipped_names(manifest)
+    classes, channels = ([one["safe_name"] for one in names[k]] for k in ("labels", "channels"))
+    listed = ", ".join(f"{index} {text}" for index, text in enumerate(classes))
+    structures = ", ".join(classes[1:])
     return {
         "schema": _SCHEMA,
         "version": _VERSION,
@@ -55,16 +90,16 @@ def bundle_metadata(run: TrainedRun, *, name: str) -> dict[str, Any]:
         f"{_teacher(run)}: segments {structures} in {_images(run)}.",
         "authors": "Trained with medkd",
         "copyright": "Copyright (c) whoever trained it",
-        "data_source": " ".join(filter(None, (f"{manifest.name}.", manifest.source))),
+        "data_source": f"{names['dataset']['safe_name']}. {safe_name(manifest.source)}".strip(),
         "data_type": _DATA_TYPE[run.opened.image_dims],
-        "image_classes": f"{', '.join(manifest.channel_names.values())}; normalized as "
+        "image_classes": f"{', '.join(channels)}; normalized as "
         "`preprocessing` in configs/inference.json says",
         "label_classes": f"single channel, {listed}",
         "pred_classes": f"{manifest.num_classes} channels of logits, {listed}",
         "eval_metrics": _scores(run),
         "intended_use": _INTENDED_USE,
-        "references": [manifest.citation] if manifest.citation else [],
-        "network_data_format": _data_format(run),
+        "references": [safe_name(manifest.citation)] if manifest.citation else [],
+        "network_data_format": _data_format(run, classes=classes, channels=channels),
     }
 
 
@@ -78,7 +113,7 @@ def _teacher(run: TrainedRun) -> str:
 
 def _images(run: TrainedRun) -> str:
     what = "volumes" if run.opened.image_dims == 3 else "pictures"
-    return f"{run.manifest.modality} {what}" if run.manifest.modality else what
+    return f"{safe_name(run.manifest.modality)} {what}" if run.manifest.modality else what
 
 
 def _scores(run: TrainedRun) -> dict[str, Any]:
@@ -87,11 +122,14 @@ def _scores(run: TrainedRun) -> dict[str, Any]:
     known = {f"mean_{name}": scores[name]["mean"] for name in _SCORES if name in scores}
     if not known:
         return {}
-    about = {name: run.metrics[name] for name in ("dataset", "split", "num_cases")}
+    about = {name: safe_name(run.metrics[name]) for name in ("dataset", "split")}
+    about |= {"num_cases": run.metrics["num_cases"]}
     return {**about, **{name: round(float(value), 4) for name, value in known.items()}}
 
 
-def _data_format(run: TrainedRun) -> dict[str, Any]:
+def _data_format(
+    run: TrainedRun, *, classes: Sequence[str], channels: Sequence[str]
+) -> dict[str, Any]:
     manifest = run.manifest
     shared = {
         "spatial_shape": [int(size) for size in run.opened.window_size],
@@ -104,10 +142,10 @@ def _data_format(run: TrainedRun) -> dict[str, Any]:
             "image": {
                 "type": "image",
                 "format": "magnitude" if run.opened.image_dims == 3 else "RGB",
-                "modality": manifest.modality or "n/a",
+                "modality": safe_name(manifest.modality) or "n/a",
                 "num_channels": manifest.num_channels,
                 **shared,
-                "channel_def": {str(i): text for i, text in manifest.channel_names.items()},
+                "channel_def": {str(i): text for i, text in enumerate(channels)},
             }
         },
         "outputs": {
@@ -116,7 +154,7 @@ def _data_format(run: TrainedRun) -> dict[str, Any]:
                 "format": "segmentation",
                 "num_channels": manifest.num_classes,
                 **shared,
-                "channel_def": {str(i): text for i, text in enumerate(manifest.class_names)},
+                "channel_def": {str(i): text for i, text in enumerate(classes)},
             }
         },
     }

@@ -11,6 +11,7 @@ from medkd.export.bundle_export import choose_name, write_bundle_folder
 from medkd.export.ranking_agreement import ranking_agreement
 from medkd.export.trained_run import read_run
 from medkd.files import atomic_folder, atomic_write
+from medkd.texts import check_path
 
 if TYPE_CHECKING:
     from medkd.export.export_proof import Proof
@@ -83,10 +84,12 @@ def export_monailabel(
         FileExistsError: if ``output`` exists.
         FileNotFoundError: if a file of the run is missing.
         RuntimeError: if the bundle does not run without medkd.
-        ValueError: if the weights do not fit, ``name`` will not do, or the bundle segments
-            otherwise than the run. In all these cases nothing is written.
+        ValueError: if the weights do not fit, ``name`` will not do, MONAI would rewrite the path
+            of ``output``, or the bundle segments otherwise than the run. In all these cases nothing
+            is written.
     """
-    path = Path(output).expanduser().resolve()
+    # MONAI Label hands the path of a bundle to the parser.
+    path = check_path(Path(output).expanduser().resolve(), where="the app's folder")
     with atomic_folder(path) as temporary:
         run = read_run(run_dir, manifest=manifest)
         name = choose_name(name, run)
@@ -110,7 +113,7 @@ def _readme(app: ExportedApp) -> str:
 
 ```
 pip install --requirement requirements.txt
-monailabel start_server --app {app.app_dir.name} --studies STUDIES
+monailabel start_server --app {shlex.quote(app.app_dir.name)} --studies STUDIES
 ```
 
 `STUDIES` is the folder of the images. In 3D Slicer, MONAI Label's extension asks for the server's

@@ -13,6 +13,7 @@ from monai.bundle.config_parser import ConfigParser
 from medkd.errors import MissingFileError
 from medkd.networks import at_temperature, check_state, load_state
 from medkd.predictors import PredictionMapsInferer
+from medkd.runs.configuration import place_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +89,7 @@ class StudentUncertainty:
         written = self.weights_time
         if self._loaded is None or self._loaded[0] != written:
             parser = ConfigParser(ConfigParser.load_config_file(self._config_file))
-            parser["bundle_root"] = str(self.bundle_dir)
+            place_values(parser, {"bundle_root": str(self.bundle_dir)})
             with _scripts_of(self.bundle_dir):
                 preprocessing = parser.get_parsed_content("preprocessing")
                 network: nn.Module = parser.get_parsed_content("network_def")

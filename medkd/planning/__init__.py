@@ -6,7 +6,7 @@ from medkd.planning.architecture_choice import choose_channels, choose_strides
 from medkd.planning.bundle_plan import BundlePlan, plan_bundle
 from medkd.planning.bundle_source import compose_bundle, write_bundles
 from medkd.planning.bundle_template import METHODS, BundleTemplate, Method, find_template
-from medkd.planning.bundle_writing import check_output, write_bundle
+from medkd.planning.bundle_writing import check_dataset_dir, check_output, write_bundle
 from medkd.planning.choice import Choice
 from medkd.planning.fingerprint import (
     ChannelFingerprint,
@@ -31,6 +31,7 @@ __all__ = [
     "Fingerprint",
     "Method",
     "NetworkCost",
+    "check_dataset_dir",
     "check_output",
     "choose_channels",
     "choose_normalization",

@@ -9,6 +9,7 @@ from medkd.errors import MissingKeyError
 from medkd.planning.bundle_template import METHODS
 from medkd.planning.inference_config import inference_config
 from medkd.planning.slices_choice import SLICES
+from medkd.texts import safe_name, safe_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,10 +96,13 @@ def replace_ids(config: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 
 def _metadata(plan: BundlePlan, template: Mapping[str, Any]) -> dict[str, Any]:
+    """MONAI parses metadata, too, so names in it are safe ones; manifest.json has the others."""
     fingerprint, title = plan.fingerprint, METHODS[plan.method].title
-    classes = ["background", *(entry.name for entry in fingerprint.classes)]
+    dataset = safe_name(fingerprint.dataset)
+    names = ["background", *(entry.name for entry in fingerprint.classes)]
+    classes = safe_names(names, fallback="class")
     listed = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
-    channels = [channel.name for channel in fingerprint.channels]
+    channels = safe_names([one.name for one in fingerprint.channels], fallback="channel")
     shape = [f"{factor}*n" if factor > 1 else "n" for factor in plan.factors]
     data = copy.deepcopy(template["network_data_format"])
     data["inputs"]["image"] |= {
@@ -117,9 +121,9 @@ def _metadata(plan: BundlePlan, template: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "version": "0.1.0",
         "changelog": {"0.1.0": "Planned by `medkd plan`."},
-        "name": f"{title}, for {fingerprint.dataset}",
+        "name": f"{title}, for {dataset}",
         "task": f"Segmentation of {', '.join(classes[1:])}",
-        "data_source": f"{fingerprint.dataset}, as in manifest.json",
+        "data_source": f"{dataset}, as in manifest.json",
         "image_classes": f"{', '.join(channels)}; see `normalization` of train.json",
         "label_classes": f"single channel, {listed}",
         "pred_classes": f"{len(classes)} channels of logits, {listed}",

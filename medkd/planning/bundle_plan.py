@@ -27,9 +27,10 @@ from medkd.planning.training_choices import (
     choose_schedule,
     is_small,
 )
+from medkd.texts import markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from medkd.planning.bundle_template import BundleTemplate, Method
     from medkd.planning.fingerprint import Fingerprint
@@ -141,10 +142,10 @@ def plan_bundle(
         **_choose_networks(template, num_members, fingerprint),
         "num_channels": Choice(
             len(fingerprint.channels),
-            f"The image channels: {', '.join(channel.name for channel in fingerprint.channels)}.",
+            f"The image channels: {_listed(one.name for one in fingerprint.channels)}.",
         ),
         "num_classes": Choice(
-            len(class_names) + 1, f"Background and {', '.join(class_names)}, as in the manifest."
+            len(class_names) + 1, f"Background and {_listed(class_names)}, as in the manifest."
         ),
         "spacing": spacing,
         "normalization": choose_normalization(fingerprint),
@@ -187,6 +188,10 @@ def plan_bundle(
         budget,
         _choose_slices(fingerprint, template, base=networks.base, budget=budget),
     )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(markdown, names))
 
 
 class _Networks:

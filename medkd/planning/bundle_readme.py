@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from typing import TYPE_CHECKING
 
 from medkd.planning.bundle_template import METHODS
 from medkd.planning.case_measures import SAMPLE_SIZE
 from medkd.planning.slices_choice import SLICES
 from medkd.planning.spacing_choice import resampled_shape
+from medkd.texts import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +37,7 @@ def readme_text(plan: BundlePlan, *, bundle_dir: Path, image_dir: Path) -> str:
     Returns:
         The text.
     """
-    title = f"# {METHODS[plan.method].title}, for {plan.fingerprint.dataset}"
+    title = f"# {METHODS[plan.method].title}, for {markdown(plan.fingerprint.dataset)}"
     parts = [
         title,
         "Made by `medkd plan`. Every number below is in `train.json`; change it there, or on the "
@@ -56,13 +58,14 @@ def readme_text(plan: BundlePlan, *, bundle_dir: Path, image_dir: Path) -> str:
 
 def _commands(plan: BundlePlan, bundle_dir: Path, image_dir: Path) -> str:
     run = "python -m monai.bundle run"
-    train = f"{bundle_dir}/train.json"
+    train, inference = (_quoted(bundle_dir / name) for name in ("train.json", "inference.json"))
+    evaluated = _quoted(bundle_dir / "train.json", bundle_dir / "evaluate.json")
     return "\n".join(
         [
             "```",
             f"{run} training --config_file {train}",
-            f"{run} --config_file \"['{train}','{bundle_dir}/evaluate.json']\" --split validation",
-            f"{run} --config_file {bundle_dir}/inference.json --dataset_dir {image_dir}",
+            f"{run} --config_file {evaluated} --split validation",
+            f"{run} --config_file {inference} --dataset_dir {_quoted(image_dir)}",
             "```",
             "",
             f"The first {METHODS[plan.method].training}, and writes the report to "
@@ -70,6 +73,14 @@ def _commands(plan: BundlePlan, bundle_dir: Path, image_dir: Path) -> str:
             "bundle is moved, say where it is with `--bundle_root`.",
         ]
     )
+
+
+def _quoted(*paths: Path) -> str:
+    """One path, or the list of several, as a shell hands it on whatever folders are called."""
+    if len(paths) == 1:
+        return shlex.quote(str(paths[0]))
+    quoted = ",".join(repr(str(path)) for path in paths)
+    return f'"[{quoted}]"' if not set(quoted) & set('"$`!\\') else shlex.quote(f"[{quoted}]")
 
 
 def _measured(plan: BundlePlan) -> str:
@@ -89,12 +100,13 @@ def _measured(plan: BundlePlan) -> str:
         "- Stored as "
         + ", ".join(f"{name} ({count})" for name, count in fingerprint.orientations.items())
         + "; every volume is turned to RAS, and results are turned back.",
-        f"- {fingerprint.modality}: {fingerprint.modality_source}.",
+        f"- {fingerprint.modality}: {markdown(fingerprint.modality_source)}.",
         "",
         "| channel | mean | std | 0.5 % | 99.5 % | exactly zero |",
         "|---|---|---|---|---|---|",
         *(
-            f"| {c.name} | {c.mean:g} | {c.std:g} | {c.low:g} | {c.high:g} | {c.zero_share:.0%} |"
+            f"| {markdown(c.name)} | {c.mean:g} | {c.std:g} | {c.low:g} | {c.high:g} | "
+            f"{c.zero_share:.0%} |"
             for c in fingerprint.channels
         ),
         "",
@@ -104,11 +116,11 @@ def _measured(plan: BundlePlan) -> str:
         "| structure | in cases | share of voxels | volume in the middle |",
         "|---|---|---|---|",
         *(
-            f"| {c.name} | {c.cases} | {c.voxel_share:.3%} | {c.volume:g} ml |"
+            f"| {markdown(c.name)} | {c.cases} | {c.voxel_share:.3%} | {c.volume:g} ml |"
             for c in fingerprint.classes
         ),
     ]
-    absent = [c.name for c in fingerprint.classes if not c.cases]
+    absent = [markdown(c.name) for c in fingerprint.classes if not c.cases]
     if absent:
         lines += ["", f"**No training case shows {', '.join(absent)}: it cannot be learned.**"]
     return "\n".join(lines)
@@ -124,12 +136,12 @@ def _chosen(choices: Mapping[str, Choice]) -> str:
 def _in_slices(plan: BundlePlan, bundle_dir: Path) -> list[str]:
     if not plan.slices:
         return []
-    files = f"'{bundle_dir}/train.json','{bundle_dir}/{SLICES}'"
+    files = _quoted(bundle_dir / "train.json", bundle_dir / SLICES)
     return [
         "## In slices",
         f"`{SLICES}` on top trains networks of two axes on the axial slices of the same volumes, "
         "and puts their results back into volumes:",
-        f'```\npython -m monai.bundle run training --config_file "[{files}]"\n```',
+        f"```\npython -m monai.bundle run training --config_file {files}\n```",
         _chosen(plan.slices),
         "With `swin_unetr_teacher.json` behind it the teacher is a transformer, which takes more "
         "memory, with `student_2.json` the student is wider, and with "

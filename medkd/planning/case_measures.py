@@ -98,6 +98,7 @@ def measure_case(case: Case, manifest: Manifest, folder: Path) -> CaseMeasures:
     """
     reader = VolumeFileReader(num_channels=manifest.num_channels)
     image, header = reader.get_data(tuple(folder / path for path in case.paths("image")))
+    image = image.astype(np.float32, copy=False)  # as a bundle loads it
     volumes = np.moveaxis(image, -1, 0) if image.ndim > 3 else image[np.newaxis]
     label = np.zeros(volumes.shape[1:], dtype=np.uint8)
     if case.is_labeled:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from medkd.planning.choice import Choice
+from medkd.texts import markdown
 
 if TYPE_CHECKING:
     from medkd.planning.fingerprint import Fingerprint
@@ -72,4 +73,4 @@ def _clip(fingerprint: Fingerprint) -> Choice:
 
 def _name(fingerprint: Fingerprint) -> str:
     kind = {"CT": "CT", "MR": "MR"}.get(fingerprint.modality, "Neither CT nor MR")
-    return f"{kind}: {fingerprint.modality_source}"
+    return f"{kind}: {markdown(fingerprint.modality_source)}"

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from medkd.planning.choice import Choice
+from medkd.texts import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,7 +165,7 @@ def choose_flip_probability(class_names: Sequence[str], *, modality: str) -> Cho
     """
     sided = [name for name in class_names if _SIDED.search(name.replace("_", " "))]
     if sided:
-        return Choice(0.0, f"No flips left to right: {sided[0]!r} names a side.")
+        return Choice(0.0, f"No flips left to right: '{markdown(sided[0])}' names a side.")
     if modality == "CT":
         return Choice(0.0, "No flips left to right: organs of the trunk have their side.")
     return Choice(

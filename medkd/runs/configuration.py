@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monai.bundle.workflows import ConfigWorkflow
 
 from medkd.errors import FailureError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from monai.bundle.config_parser import ConfigParser
 
-__all__ = ["LiteralPath", "running_parser"]
-
-
-class LiteralPath(os.PathLike[str]):
-    """A path that MONAI's parser takes as it is, whatever its text begins with.
-
-    Of a text, the parser runs what follows a ``$``, replaces what follows a ``%`` and rewrites
-    ``#``. Of an object it does nothing.
-
-    Args:
-        path: the path.
-
-    Example:
-        >>> from monai.bundle import ConfigParser
-        >>> parser = ConfigParser({"folder": LiteralPath("$out#1"), "file": "$@folder + '/a.txt'"})
-        >>> parser.get_parsed_content("file")
-        '$out#1/a.txt'
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = os.fspath(path)
-
-    def __fspath__(self) -> str:
-        """The text, for :mod:`os` and :mod:`pathlib`."""
-        return self._path
-
-    def __str__(self) -> str:
-        return self._path
-
-    def __add__(self, other: str) -> str:
-        """The text with more behind it, as expressions of bundles have it."""
-        return self._path + other
+__all__ = ["place_values", "running_parser"]
 
 
 def running_parser() -> ConfigParser:
@@ -71,3 +41,24 @@ def running_parser() -> ConfigParser:
         "Expected to be called by an expression of a bundle, e.g. through `python -m monai.bundle "
         "run training --config_file bundles/end_kl/train.json`, but there is no workflow."
     )
+
+
+def place_values(parser: ConfigParser, values: Mapping[str, Any]) -> None:
+    """Give ids values that the parser hands on as they are.
+
+    A path that a person states is no part of a configuration: as one of its texts, ``$`` at its
+    beginning would be evaluated, and ``#`` rewritten.
+
+    Args:
+        parser: the configuration, with all overrides that are parsed. What was made by it is
+            forgotten.
+        values: id to value, of any type.
+
+    Example:
+        >>> parser = ConfigParser({"folder": "runs", "file": "$@folder + '/a'"})
+        >>> place_values(parser, {"folder": "$1#2"})
+        >>> parser.get_parsed_content("file")
+        '$1#2/a'
+    """
+    parser.parse()
+    parser.ref_resolver.resolved_content.update(values)

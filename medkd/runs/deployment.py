@@ -15,7 +15,7 @@ from medkd.errors import InvalidValueError, MissingFileError
 from medkd.files import sha256_of
 from medkd.networks import at_temperature, load_weights
 from medkd.predictors import NetworkPredictor, ProbabilitiesInferer
-from medkd.runs.configuration import LiteralPath
+from medkd.runs.configuration import place_values
 from medkd.runs.json_files import read_json
 from medkd.runs.run_data import run_class_names
 
@@ -166,15 +166,16 @@ def open_deployment(
     """
     folder = Path(run_dir).expanduser()
     parser = ConfigParser(_read(folder))
-    # Paths are no text that MONAI would look into: a folder's name may begin with a $.
-    changes: dict[str, Any] = {"run_dir": LiteralPath(folder)}
+    changes: dict[str, Any] = {}
+    paths = {"run_dir": str(folder)}
     if output_dir is not None:
-        changes["output_dir"] = LiteralPath(output_dir)
+        paths["output_dir"] = str(output_dir)
     if device is not None:
         changes["device"] = _existing_device(device)
     wanted = {"with_probability": with_probability, "with_uncertainty": with_uncertainty}
     changes |= {name: value for name, value in wanted.items() if name in parser.get()}
     parser.update(changes)
+    place_values(parser, paths)
     where = torch.device(parser.get_parsed_content("device"))
     model_file = Path(parser.get_parsed_content("model_file"))
     network: nn.Module = parser.get_parsed_content("network_def")

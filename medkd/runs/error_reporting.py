@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["report_errors_in_one_sentence"]
 
 
-def report_errors_in_one_sentence(log_file: str | Path) -> None:
+def report_errors_in_one_sentence(log_file: str | Path | None) -> None:
     """Have errors that medkd raised on purpose shown as one sentence from now on.
 
     A bundle is run by MONAI's command line, which ends on an error with its traceback, through
@@ -24,7 +24,7 @@ def report_errors_in_one_sentence(log_file: str | Path) -> None:
     both cases.
 
     Args:
-        log_file: where the traceback goes.
+        log_file: where the traceback goes; nowhere if ``None``.
     """
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -35,7 +35,7 @@ def report_errors_in_one_sentence(log_file: str | Path) -> None:
         if sentence is None:
             sys.__excepthook__(kind, error, trace)
             return
-        where = _append_traceback(Path(log_file), error)
+        where = "" if log_file is None else _append_traceback(Path(log_file), error)
         sys.stderr.write(f"\nmedkd: error: {sentence}\n{where}")
 
     sys.excepthook = hook

@@ -1,16 +1,20 @@
-"""Overrides that name nothing are refused; MONAI itself would accept them in silence."""
+"""Overrides that name nothing, or a place that was not meant: MONAI accepts both in silence."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any
 
+from monai.bundle.reference_resolver import ReferenceResolver
+
 from medkd.errors import InvalidValueError
+from medkd.texts import check_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["check_ids"]
+__all__ = ["check_ids", "check_paths"]
 
 _SEPARATOR = "::"
 # MONAI adds the metadata under this id; keys with an underscore are its own (`_target_`).
@@ -24,6 +28,39 @@ _RENAMED = {
 # Sections whose entries are gone through one by one, so a new one is read: predictors are judged,
 # features tapped and weighted.
 _OPEN = frozenset({"predictors", "features", "teacher_features", "feature_weights"})
+
+
+# What ids of paths are called.
+_PATH = re.compile(r"(.*_)?(dir|root|file|path|manifest)")
+
+
+def check_paths(config: Mapping[str, Any], parent: str = "") -> None:
+    """Refuse paths that are not those which the user wrote.
+
+    MONAI has made ``runs/out::1`` of ``--output_dir runs/out#1`` by now, and would fill that. An
+    expression and a reference are left to their authors.
+
+    Args:
+        config: the configuration with all overrides merged.
+        parent: the id it has, ``::`` at its end; empty for all of it.
+
+    Raises:
+        ValueError: naming the id, and what a path may be.
+
+    Example:
+        >>> check_paths({"output_dir": "runs/out"})
+        >>> check_paths({"output_dir": "runs/out::1"})
+        Traceback (most recent call last):
+        medkd.errors.InvalidValueError: Expected `output_dir` to be a path without '#' and '::', ...
+    """
+    for key, value in config.items():
+        name = f"{parent}{key}"
+        if key.startswith(_MONAI_PREFIX):
+            continue
+        if isinstance(value, dict):
+            check_paths(value, f"{name}{_SEPARATOR}")
+        elif isinstance(value, str) and _PATH.fullmatch(key) and not _is_code(value):
+            check_path(value, where=f"`{name}`")
 
 
 def check_ids(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
@@ -72,6 +109,10 @@ def _invented(
             yield name
         elif name not in _OPEN and _is_section(value) and _is_section(known[key]):
             yield from _invented(value, known[key], f"{name}{_SEPARATOR}")
+
+
+def _is_code(value: str) -> bool:
+    return value.startswith("$") or bool(ReferenceResolver.match_refs_pattern(value))
 
 
 def _is_section(value: Any) -> bool:  # noqa: ANN401 - any JSON

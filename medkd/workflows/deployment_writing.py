@@ -67,7 +67,7 @@ def write_deployment(run: Run) -> None:
         "run_dir": str(run.folder),
         "model_file": f"$@run_dir + '/{_SHIPPED}'",
         "calibration_temperature": 1.0 if is_folded else temperature,
-        "label_values": run.manifest.written_label_values,
+        "label_values": list(run.manifest.written_label_values),
     }
     write_json(run.folder / "inference.json", config)
     record = {"sha256": sha256_of(shipped), **origin, "is_folded": is_folded}

@@ -15,7 +15,7 @@ from medkd.errors import MissingFileError
 from medkd.runs.deployment_checks import check_judges_what_ships
 from medkd.runs.error_reporting import report_errors_in_one_sentence
 from medkd.runs.json_files import write_json
-from medkd.runs.override_checks import check_ids
+from medkd.runs.override_checks import check_ids, check_paths
 from medkd.runs.process_group import process_rank
 from medkd.runs.training_settings import check_same_settings, training_settings
 
@@ -42,9 +42,12 @@ def start_run(run: Run, *, known: str = _TRAINING, trains: bool = True) -> None:
 
     Raises:
         FileNotFoundError: if the bundle has no such file.
-        ValueError: if an override names no id, or the folder holds another training.
+        ValueError: if an override names no id, a path is not as it was written, for MONAI has
+            rewritten it, or the folder holds another training.
         RuntimeError: if another process is at work in the folder.
     """
+    report_errors_in_one_sentence(None)  # the log's own path may be one that was not meant
+    check_paths(run.config)
     log_file = run.value("log_file")
     report_errors_in_one_sentence(log_file)
     known_file = run.bundle_root / known

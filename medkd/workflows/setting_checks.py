@@ -56,7 +56,7 @@ def check_settings(run: Run) -> None:
                 f"Expected every split that is read to have a case, but `{name}` has none."
             )
     _check_device(run.device)
-    inference_config(run.config, ConfigParser.load_config_file(run.bundle_root / "inference.json"))
+    _check_deployment(run)
     _check_folder(run)
 
 
@@ -134,6 +134,12 @@ def _check_device(device: str | torch.device) -> None:
         raise InvalidValueError(
             f"Expected `device` to be one that torch can use here, but got {str(device)!r}: {error}"
         ) from error
+
+
+def _check_deployment(run: Run) -> None:
+    """Transforms that cannot do without the label, and windows that do not make what is written."""
+    frame = ConfigParser.load_config_file(run.bundle_root / "inference.json")
+    ConfigParser(inference_config(run.config, frame)).get_parsed_content("inferer")
 
 
 def _check_folder(run: Run) -> None:

@@ -65,6 +65,15 @@ def _first(data, key="image"):
     return data / next(case[key] for case in content["cases"] if case["case_id"] == case_id)
 
 
+@pytest.mark.parametrize("name", ["output_dir", "dataset_dir", "manifest", "members_dir"])
+def test_a_path_that_monai_rewrites(refused, data, tmp_path, name):
+    before = set(tmp_path.rglob("*"))
+    sentence = refused(**{name: str(data / "a#1")})
+    assert f"`{name}` to be a path without '#' and '::'" in sentence
+    assert "a::1'" in sentence
+    assert set(tmp_path.rglob("*")) == before
+
+
 def test_missing_file(refused, data):
     path = _first(data)
     path.unlink()

@@ -25,6 +25,22 @@ def test_predicts_a_folder_and_says_where(small_run, tmp_path, capsys):
     assert second.endswith(" %")
 
 
+def test_paths_are_never_code(small_run, strange_name, nothing_runs, tmp_path):
+    """``$open('x','w')`` made a file, ``%out`` was a traceback, and ``a#b`` became ``a::b``."""
+    run = small_run(3).rename(nothing_runs / strange_name)
+    data = (tmp_path / "data" / "images").rename(nothing_runs / f"{strange_name} images")
+    (data / "scan_1.nii.gz").unlink()
+    (data / "scan_0.nii.gz").rename(data / f"{strange_name}.nii.gz")
+    arguments = ["--input", data.name, "--backend", "torch", "--device", "cpu"]
+    assert main(["predict", run.name, *arguments, "--output", f"{strange_name}/maps"]) == 0
+    run.rename("run")
+    assert main(["predict", "run", *arguments, "--output", strange_name]) == 0
+    for folder in (nothing_runs / "run" / "maps", nothing_runs / strange_name):
+        assert [path.name for path in folder.iterdir()] == [f"{strange_name}_segmentation.nii.gz"]
+    made = {path.name for path in nothing_runs.iterdir()} - {"evil.py", "__pycache__"}
+    assert made == {"run", data.name, strange_name}
+
+
 @pytest.mark.parametrize("backend", ["torchscript", "onnx", "auto"])
 def test_every_backend_writes_the_same(small_run, tmp_path, backend):
     if backend == "onnx":

@@ -98,7 +98,7 @@ def _write_run(folder, bundle, overrides, manifest, data_dir):
     config = {key: value for key, value in parser.get().items() if key != "_meta_"}
     frame = ConfigParser.load_config_file(BUNDLES / bundle / "inference.json")
     inference = inference_config(config, frame)
-    inference["label_values"] = read_manifest(manifest).written_label_values
+    inference["label_values"] = list(read_manifest(manifest).written_label_values)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "inference.json").write_text(json.dumps(inference))

@@ -26,6 +26,7 @@ FILES = {
     "configs/train.json",
     "docs/README.md",
     "docs/data_license.txt",
+    "labels.json",
     "models/model.pt",
 }
 

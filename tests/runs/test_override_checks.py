@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from medkd.runs.override_checks import check_ids
+from medkd.runs.override_checks import check_ids, check_paths
 
 KNOWN = {
     "imports": ["$import torch"],
@@ -101,3 +101,42 @@ def test_rejects_an_id_that_is_near_none_with_all_there_are():
     match = "got `zzz`. There are: imports, network_def, num_members, temperature, train"
     with pytest.raises(ValueError, match=match):
         check_ids(with_override("zzz", 1), KNOWN)
+
+
+class TestPaths:
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {
+                "output_dir": "runs/out",
+                "manifest": "data/a b.json",
+                "label": "a::b",
+                "name": "a::b",
+            },
+            {
+                "output_dir": "$'runs/' + 'a::b'",
+                "model_file": "@train::model",
+                "_meta_": {"file": "::"},
+            },
+            {
+                "train": {"handlers": [], "log_dir": "@output_dir"},
+                "num_files": 3,
+                "report_dir": None,
+            },
+        ],
+    )
+    def test_takes_paths_as_they_are_and_what_is_none(self, config):
+        check_paths(config)
+
+    @pytest.mark.parametrize(
+        ("config", "message"),
+        [
+            ({"output_dir": "runs/out::1"}, "`output_dir` .* without '#' and '::'.*'runs/out::1'"),
+            ({"bundle_root": "a#b"}, "`bundle_root` .* without '#' and '::'"),
+            ({"manifest": "%a.json"}, "`manifest` .* begin with .* write './%a.json'"),
+            ({"train": {"log_dir": "a\nb"}}, "`train::log_dir` to be without control characters"),
+        ],
+    )
+    def test_rejects_what_monai_has_rewritten_or_would(self, config, message):
+        with pytest.raises(ValueError, match=message):
+            check_paths(config)

@@ -58,7 +58,9 @@ class PictureChecks:
         reader = self.read_image if key == "image" else self.read_plane
         array, _ = reader.get_data(tuple(paths))
         planes = array[np.newaxis] if array.ndim == 2 else np.moveaxis(array, -1, 0)
-        return MetaTensor(planes.astype(np.float32), meta={"filename_or_obj": str(paths[0])})
+        if key == "image":
+            planes = planes.astype(np.float32)  # as a bundle loads it
+        return MetaTensor(np.ascontiguousarray(planes), meta={"filename_or_obj": str(paths[0])})
 
     def doubts(self, case: Case, image: torch.Tensor | None) -> Iterator[str]:
         """What is worth a look.

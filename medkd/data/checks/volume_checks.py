@@ -71,6 +71,8 @@ class VolumeChecks:
         reader = self.read_image if key == "image" else self.read_label
         array, header = reader.get_data(tuple(paths))
         volume = array[np.newaxis] if array.ndim == 3 else np.moveaxis(array, -1, 0)
+        if key == "image":
+            volume = volume.astype(np.float32, copy=False)  # as a bundle loads it
         meta = {"filename_or_obj": str(paths[0])}
         return MetaTensor(volume, affine=header["affine"], meta=meta)
 

@@ -10,6 +10,7 @@ from monai.data import NibabelReader, PILReader
 from PIL import Image, ImageOps
 
 from medkd.data.images.readable_file import as_tuple, check_readable
+from medkd.data.images.stored_values import exact_values
 from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class ImageFileReader(PILReader):
     * gray pictures of 16 bits and more keep their values; color of 16 bits keeps the upper eight;
     * an EXIF orientation is applied, because labels are drawn on the picture as it is displayed;
     * an alpha channel is dropped; a file of several frames is refused;
-    * NIfTI is read by MONAI's ``NibabelReader`` and must hold one plane.
+    * NIfTI is read by MONAI's ``NibabelReader`` and must hold one plane;
+    * whole numbers stay whole numbers; see :class:`~medkd.data.VolumeFileReader` on large ids.
 
     A file that cannot be read is refused in one sentence with its path. The refusal comes from
     :meth:`get_data`, not :meth:`read`, because ``LoadImage`` answers a failing ``read`` by trying
@@ -137,6 +139,7 @@ class ImageFileReader(PILReader):
         self, array: NDArray[Any], header: dict[str, Any]
     ) -> tuple[NDArray[Any], dict[str, Any]]:
         """Give a gray plane its channels and say in the header where the channel axis is."""
+        array = exact_values(array)
         if array.ndim == 2 and self.num_channels == 3:
             array = np.repeat(array[..., np.newaxis], 3, axis=2)
         header["spatial_shape"] = np.asarray(array.shape[:2])

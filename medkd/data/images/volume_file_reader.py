@@ -13,6 +13,7 @@ from monai.utils.enums import MetaKeys, SpaceKeys
 from medkd._checks import check_at_least
 from medkd.data.images.grid_difference import describe_difference, same_grid
 from medkd.data.images.readable_file import as_tuple, check_readable
+from medkd.data.images.stored_values import exact_values
 from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class VolumeFileReader(ImageReader):
     one grid (nnU-Net), or as the fourth axis of one (Medical Segmentation Decathlon); a fourth axis
     of another length, such as time, is refused. The header's free text, which may name a patient,
     is not kept.
+
+    Whole numbers stay whole numbers, so that large ids in a label stay apart. MONAI's
+    ``LoadImaged`` makes float32 of everything it reads, which merges ids above 2^24, unless it is
+    given ``"dtype": null``, as for labels.
 
     A file that cannot be read is refused in one sentence with its path, from :meth:`get_data`, not
     :meth:`read`, because ``LoadImage`` answers a failing ``read`` by trying its other readers.
@@ -83,15 +88,16 @@ class VolumeFileReader(ImageReader):
         """
         return tuple(Path(name) for name in as_tuple(data))
 
-    def get_data(self, img: tuple[Path, ...]) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def get_data(self, img: tuple[Path, ...]) -> tuple[NDArray[Any], dict[str, Any]]:
         """Decode a volume.
 
         Args:
             img: what :meth:`read` returned.
 
         Returns:
-            Array ``(X, Y, Z)`` for one channel or ``(X, Y, Z, C)``, in file order, and MONAI's
-            header with the affine, voxel index to mm, RAS.
+            Array ``(X, Y, Z)`` for one channel or ``(X, Y, Z, C)``, in file order, of whole numbers
+            where the file has such and else of float32 (float64 where values exceed 2^24), and
+            MONAI's header with the affine, voxel index to mm, RAS.
 
         Raises:
             OSError: if a file does not exist or may not be read.
@@ -126,7 +132,7 @@ class VolumeFileReader(ImageReader):
             )
 
 
-def _decode(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def _decode(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Values and affine of one file."""
     check_readable(path, suffixes=VOLUME_SUFFIXES)
     try:
@@ -151,7 +157,7 @@ def _decode(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         raise InvalidValueError(
             f"Expected {path} to say where its voxels lie, but got the affine {affine.tolist()}."
         )
-    return array.astype(np.float32, copy=False), affine
+    return exact_values(array), affine
 
 
 def _is_number(dtype: np.dtype[Any]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medkd.errors import InvalidValueError
+from medkd.texts import check_name, check_text, shown
 
 __all__ = ["DatasetFacts", "read_dataset_json"]
 
@@ -67,55 +68,63 @@ def read_dataset_json(path: str | Path) -> DatasetFacts:
         raise InvalidValueError(
             f"Expected {path} to be a JSON object, but got {type(content).__name__}."
         )
+    texts = {key: _text(content, keys, path=path) for key, keys in _TEXTS.items()}
     return DatasetFacts(
-        texts={key: text for key, keys in _TEXTS.items() if (text := _text(content, keys))},
+        texts={key: text for key, text in texts.items() if text},
         channel_names=_channel_names(content, path=path),
         class_names=_class_names(content.get("labels", {}), path=path),
     )
 
 
-def _text(content: Mapping[str, Any], keys: tuple[str, ...]) -> str:
-    texts = (content[key] for key in keys if isinstance(content.get(key), str))
-    return next((text.strip() for text in texts if text.strip()), "")
+def _text(content: Mapping[str, Any], keys: tuple[str, ...], *, path: Path) -> str:
+    texts = (content[key].strip() for key in keys if isinstance(content.get(key), str))
+    return check_text(next(filter(None, texts), ""), where=f"`{keys[0]}` of {path}", empty=True)
 
 
 def _channel_names(content: Mapping[str, Any], *, path: Path) -> tuple[str, ...]:
     names = content.get("channel_names") or content.get("modality") or {}
     if isinstance(names, list):
-        return tuple(map(str, names))
+        names = {str(index): name for index, name in enumerate(names)}
     if not isinstance(names, Mapping) or sorted(names) != sorted(map(str, range(len(names)))):
         raise InvalidValueError(
             f"Expected the channels of {path} to be numbered from '0' without gaps, "
-            f"but got {names!r}."
+            f"but got {shown(names)}."
         )
-    return tuple(str(names[str(index)]) for index in range(len(names)))
+    return tuple(
+        check_name(str(names[str(index)]), where=f"channel {index} of {path}")
+        for index in range(len(names))
+    )
 
 
 def _class_names(labels: object, *, path: Path) -> dict[int, str]:
     """Stored value to name, whichever of the two is the key."""
     if not isinstance(labels, Mapping):
         raise InvalidValueError(
-            f"Expected `labels` of {path} to be a JSON object, but got {labels!r}."
+            f"Expected `labels` of {path} to be a JSON object, but got {shown(labels)}."
         )
     if all(_is_index(key) for key in labels):
-        return {int(key): str(name) for key, name in labels.items()}
+        return {
+            int(key): check_name(str(name), where=f"class {key} of {path}")
+            for key, name in labels.items()
+        }
     for name, value in labels.items():
+        check_name(name, where=f"every class of {path}")
         if isinstance(value, list):
             raise InvalidValueError(
-                f"Expected every label of {path} to be one class, but got the region {name!r} of "
-                f"the values {value}: label files with one class a voxel are needed."
+                f"Expected every label of {path} to be one class, but got the region {shown(name)} "
+                f"of the values {shown(value)}: label files with one class a voxel are needed."
             )
         if str(name).lower() == "ignore":
             raise InvalidValueError(
                 f"Expected every voxel of {path} to have a class, but got an ignore label "
-                f"({value!r}), which is not supported."
+                f"({shown(value)}), which is not supported."
             )
         if not _is_index(value):
             raise InvalidValueError(
                 f"Expected `labels` of {path} to pair names with whole numbers, but got "
-                f"{name!r}: {value!r}."
+                f"{shown(name)}: {shown(value)}."
             )
-    return {int(value): str(name) for name, value in labels.items()}
+    return {int(value): name for name, value in labels.items()}
 
 
 def _is_index(value: object) -> bool:

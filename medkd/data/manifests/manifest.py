@@ -19,9 +19,9 @@ from medkd.data.manifests.manifest_fields import (
     read_labels,
     read_spatial_dims,
     read_splits,
-    read_text,
 )
 from medkd.errors import InvalidValueError, MissingFileError
+from medkd.texts import check_file_name, check_text, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,17 +116,6 @@ class Manifest:
         return len(self.labels)
 
     @property
-    def written_label_values(self) -> list[int]:
-        """What is written for each class, by index: a value that the data set's labels have for it.
-
-        Where several values are one class it is the first that the manifest states.
-        """
-        return [
-            next(value for value, index in self.label_values.items() if index == number)
-            for number in range(self.num_classes)
-        ]
-
-    @property
     def num_channels(self) -> int:
         """Number of image channels."""
         return len(self.channel_names)
@@ -135,6 +124,30 @@ class Manifest:
     def class_names(self) -> tuple[str, ...]:
         """Class names in the order of their index."""
         return tuple(sorted(self.labels, key=self.labels.__getitem__))
+
+    @property
+    def written_label_values(self) -> tuple[int, ...]:
+        """The value that a label map is written with for each class, in the order of its index.
+
+        Where several stored values are one class, it is the one nearest to zero, so that 0 stays
+        the background where it is one of them.
+
+        Example:
+            >>> content = {
+            ...     "name": "scans",
+            ...     "channel_names": {"0": "CT"},
+            ...     "labels": {"background": 0, "kidney": 1, "tumor": 2},
+            ...     "label_values": {"-1": 0, "0": 0, "4": 2, "7": 1, "9": 1},
+            ...     "cases": [{"case_id": "a", "patient": "a", "image": "a.nii", "label": "l.nii"}],
+            ...     "splits": {"train": ["a"]},
+            ... }
+            >>> parse_manifest(content).written_label_values
+            (0, 7, 4)
+        """
+        return tuple(
+            min((v for v, i in self.label_values.items() if i == index), key=lambda v: (abs(v), -v))
+            for index in range(self.num_classes)
+        )
 
     def split_cases(self, split: str) -> tuple[Case, ...]:
         """Cases of one split, in stored order.
@@ -247,7 +260,7 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
     cases = tuple(Case(**entry) for entry in entries)
     patients = {case.case_id: case.patient for case in cases}
     return Manifest(
-        name=read_text(content["name"], where="`name`"),
+        name=check_file_name(content["name"], where="`name`"),  # so are folders of reports
         channel_names=channel_names,
         labels=labels,
         label_values=read_label_values(content["label_values"], labels=labels),
@@ -259,7 +272,7 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
             content.get("files", {}),
             known={path for case in cases for role in case.files for path in case.paths(role)},
         ),
-        **{key: read_text(content.get(key, ""), where=f"`{key}`", empty=True) for key in _TEXTS},
+        **{key: check_text(content.get(key, ""), where=f"`{key}`", empty=True) for key in _TEXTS},
     )
 
 
@@ -268,6 +281,6 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
     if twice:
         raise InvalidValueError(
-            f"Expected every key once in its object, but got {twice[0]!r} twice."
+            f"Expected every key once in its object, but got {shown(twice[0])} twice."
         )
     return dict(pairs)

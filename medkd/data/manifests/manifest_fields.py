@@ -9,6 +9,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from medkd.errors import InvalidValueError
+from medkd.texts import check_file_name, check_name, check_text, check_unlike_files, shown
 
 __all__ = [
     "CASE_FILES",
@@ -22,7 +23,6 @@ __all__ = [
     "read_labels",
     "read_spatial_dims",
     "read_splits",
-    "read_text",
 ]
 
 CASE_FILES = ("image", "label", "label_2nd", "mask")
@@ -45,21 +45,14 @@ def check_keys(
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise InvalidValueError(
                 f"Expected the keys of {where} to be among {', '.join(known)}, "
-                f"but got {key!r}{hint}."
+                f"but got {shown(key)}{hint}."
             )
-
-
-def read_text(value: object, *, where: str, empty: bool = False) -> str:
-    """A text, not blank unless ``empty``."""
-    if not isinstance(value, str) or not (empty or value.strip()):
-        raise InvalidValueError(f"Expected {where} to be a text, but got {value!r}.")
-    return value
 
 
 def read_spatial_dims(value: object) -> int:
     """2 for pictures, 3 for volumes."""
     if isinstance(value, bool) or value not in (2, 3):
-        raise InvalidValueError(f"Expected `spatial_dims` to be 2 or 3, but got {value!r}.")
+        raise InvalidValueError(f"Expected `spatial_dims` to be 2 or 3, but got {shown(value)}.")
     return int(str(value))
 
 
@@ -67,7 +60,7 @@ def read_distance_unit(value: object) -> str:
     """``"mm"``, or ``"voxels"`` where the spacing is lost."""
     if value not in ("mm", "voxels"):
         raise InvalidValueError(
-            f"Expected `distance_unit` to be 'mm' or 'voxels', but got {value!r}."
+            f"Expected `distance_unit` to be 'mm' or 'voxels', but got {shown(value)}."
         )
     return str(value)
 
@@ -75,8 +68,8 @@ def read_distance_unit(value: object) -> str:
 def read_channel_names(value: object) -> dict[int, str]:
     """Channel index to name, without gaps from 0."""
     names = {
-        _read_index(key, where="the keys of `channel_names`"): read_text(
-            name, where=f"channel {key!r} of `channel_names`"
+        _read_index(key, where="the keys of `channel_names`"): check_name(
+            name, where=f"channel {shown(key)} of `channel_names`"
         )
         for key, name in _check_mapping(value, where="`channel_names`").items()
     }
@@ -91,7 +84,9 @@ def read_channel_names(value: object) -> dict[int, str]:
 def read_labels(value: object) -> dict[str, int]:
     """Class name to class index: background 0, at least one more, no gap, none twice."""
     labels = {
-        name: _read_index(index, where=f"class {name!r} of `labels`")
+        check_name(name, where="every key of `labels`"): _read_index(
+            index, where=f"class {shown(name)} of `labels`"
+        )
         for name, index in _check_mapping(value, where="`labels`").items()
     }
     if labels.get("background") != 0:
@@ -110,7 +105,7 @@ def read_label_values(value: object, *, labels: Mapping[str, int]) -> dict[int, 
     """Stored value to class index: only known classes, and each class at least once."""
     values = {
         _read_index(stored, where="the keys of `label_values`"): _read_index(
-            index, where=f"value {stored!r} of `label_values`"
+            index, where=f"value {shown(stored)} of `label_values`"
         )
         for stored, index in _check_mapping(value, where="`label_values`").items()
     }
@@ -123,7 +118,7 @@ def read_label_values(value: object, *, labels: Mapping[str, int]) -> dict[int, 
     for name, index in labels.items():
         if index not in values.values():
             raise InvalidValueError(
-                f"Expected `label_values` to lead to every class, but got none for {name!r}."
+                f"Expected `label_values` to lead to every class, but got none for {shown(name)}."
             )
     return values
 
@@ -131,14 +126,18 @@ def read_label_values(value: object, *, labels: Mapping[str, int]) -> dict[int, 
 def read_cases(value: object, *, spatial_dims: int, num_channels: int) -> list[dict[str, Any]]:
     """``case_id``, ``patient`` and ``files`` of every case; no id, image or label twice.
 
+    Ids that some disks take for one file are refused as well.
+
     A case may have no label: then it is unlabeled, and has no second one either.
     """
     if not isinstance(value, list) or not value:
         raise InvalidValueError(
-            f"Expected `cases` to be a list of at least one case, but got {_shown(value)}."
+            f"Expected `cases` to be a list of at least one case, but got {_kind(value)}."
         )
     cases = [_read_case(entry, position=position) for position, entry in enumerate(value, start=1)]
-    _refuse_twice((case["case_id"] for case in cases), what="every `case_id` of `cases`")
+    ids = [case["case_id"] for case in cases]
+    _refuse_twice(ids, what="every `case_id` of `cases`")
+    check_unlike_files(ids, what="results of every `case_id`")
     for role in ("image", "label"):
         paths = (path for case in cases for path in paths_of(case["files"].get(role, ())))
         _refuse_twice(paths, what=f"every `{role}` of `cases`")
@@ -156,18 +155,19 @@ def read_splits(value: object, *, patients: Mapping[str, str]) -> dict[str, tupl
     """Split name to case ids: none empty, ids known and in one place, patients likewise."""
     splits = {}
     for name, ids in _check_mapping(value, where="`splits`").items():
+        check_file_name(name, where="every key of `splits`")
         if not isinstance(ids, list) or not ids:
             raise InvalidValueError(
-                f"Expected the split {name!r} to be a list of at least one case id, "
-                f"but got {_shown(ids)}."
+                f"Expected the split {shown(name)} to be a list of at least one case id, "
+                f"but got {_kind(ids)}."
             )
         for case_id in ids:
             if case_id not in patients:
                 close = difflib.get_close_matches(str(case_id), patients, n=1)
                 hint = f" (did you mean {close[0]!r}?)" if close else ""
                 raise InvalidValueError(
-                    f"Expected the split {name!r} to list ids of `cases`, "
-                    f"but got {case_id!r}{hint}."
+                    f"Expected the split {shown(name)} to list ids of `cases`, "
+                    f"but got {shown(case_id)}{hint}."
                 )
         splits[name] = tuple(ids)
     if not splits:
@@ -182,13 +182,15 @@ def read_checksums(value: object, *, known: Iterable[str]) -> dict[str, str]:
     known, checksums = set(known), {}
     for path, entry in _check_mapping(value, where="`files`").items():
         if path not in known:
-            raise InvalidValueError(f"Expected `files` to list files of `cases`, but got {path!r}.")
-        check_keys(entry, where=f"{path!r} of `files`", required=("sha256",), optional=())
+            raise InvalidValueError(
+                f"Expected `files` to list files of `cases`, but got {shown(path)}."
+            )
+        check_keys(entry, where=f"{shown(path)} of `files`", required=("sha256",), optional=())
         digest = str(entry["sha256"]).lower()
         if len(digest) != _SHA256_DIGITS or set(digest) - set("0123456789abcdef"):
             raise InvalidValueError(
-                f"Expected `sha256` of {path!r} to be {_SHA256_DIGITS} hexadecimal digits, "
-                f"but got {entry['sha256']!r}."
+                f"Expected `sha256` of {shown(path)} to be {_SHA256_DIGITS} hexadecimal digits, "
+                f"but got {shown(entry['sha256'])}."
             )
         checksums[path] = digest
     return checksums
@@ -197,7 +199,7 @@ def read_checksums(value: object, *, known: Iterable[str]) -> dict[str, str]:
 def _read_case(entry: object, *, position: int) -> dict[str, Any]:
     where = f"case {position} of `cases`"
     if isinstance(entry, Mapping) and isinstance(entry.get("case_id"), str):
-        where = f"case {entry['case_id']!r}"
+        where = f"case {shown(entry['case_id'])}"
     required = ("case_id", "patient", "image")
     check_keys(entry, where=where, required=required, optional=("label", "label_2nd", "mask"))
     fields: Mapping[str, object] = entry  # type: ignore[assignment]
@@ -206,25 +208,15 @@ def _read_case(entry: object, *, position: int) -> dict[str, Any]:
             f"Expected a `label` beside the `label_2nd` of {where}, but it is missing."
         )
     return {
-        "case_id": _read_case_id(fields["case_id"], where=where),
-        "patient": read_text(fields["patient"], where=f"`patient` of {where}"),
+        # Results are written under the case's id.
+        "case_id": check_file_name(fields["case_id"], where=f"`case_id` of {where}"),
+        "patient": check_name(fields["patient"], where=f"`patient` of {where}"),
         "files": {
             role: _read_paths(fields[role], role=role, where=f"`{role}` of {where}")
             for role in CASE_FILES
             if role in fields
         },
     }
-
-
-def _read_case_id(value: object, *, where: str) -> str:
-    """Results are written under the case's id, so it must be fit for a file name."""
-    case_id = read_text(value, where=f"`case_id` of {where}")
-    if set(case_id) & set('/\\:*?"<>|\0') or case_id in {".", ".."}:
-        raise InvalidValueError(
-            f"Expected `case_id` to be usable as a file name (no slash, colon, star, question "
-            f"mark, quote or bar), but got {case_id!r}."
-        )
-    return case_id
 
 
 def _read_paths(value: object, *, role: str, where: str) -> str | tuple[str, ...]:
@@ -238,7 +230,7 @@ def _read_paths(value: object, *, role: str, where: str) -> str | tuple[str, ...
 
 def _check_channels(case: Mapping[str, Any], *, spatial_dims: int, num_channels: int) -> None:
     """All channels are in one file, or those of a volume in a file each."""
-    image, where = case["files"]["image"], f"`image` of case {case['case_id']!r}"
+    image, where = case["files"]["image"], f"`image` of case {shown(case['case_id'])}"
     if spatial_dims == 2 and not isinstance(image, str):
         raise InvalidValueError(
             f"Expected {where} to be one path, but got a list: only volumes (`spatial_dims` 3) "
@@ -251,20 +243,21 @@ def _check_channels(case: Mapping[str, Any], *, spatial_dims: int, num_channels:
         )
     if spatial_dims == 3 and "mask" in case["files"]:
         raise InvalidValueError(
-            f"Expected case {case['case_id']!r} to have no `mask`, because all voxels of a volume "
-            f"count, but got {case['files']['mask']!r}."
+            f"Expected case {shown(case['case_id'])} to have no `mask`, because all voxels of a "
+            f"volume count, but got {shown(case['files']['mask'])}."
         )
 
 
 def _read_path(value: object, *, where: str) -> str:
     """A path that stays inside the data set's folder, on every system."""
-    text = read_text(value, where=where)
+    text = check_text(value, where=where, breaks=False)
     path = PurePosixPath(text)
-    absolute = path.is_absolute() or PureWindowsPath(text).drive or text.startswith(("\\", "~"))
+    drive = PureWindowsPath(text).drive[:1].isalpha()
+    absolute = path.is_absolute() or drive or text.startswith(("\\", "~"))
     if absolute or ".." in path.parts or "\\" in text:
         raise InvalidValueError(
             f"Expected {where} to be a path below the data set's folder with '/' between folders "
-            f"and without '..', but got {text!r}."
+            f"and without '..', but got {shown(text)}."
         )
     return str(path)
 
@@ -273,20 +266,20 @@ def _read_index(value: object, *, where: str) -> int:
     """A whole number; JSON keys are texts, so ``"255"`` counts as 255."""
     text = str(value)
     if isinstance(value, bool) or not (text.isascii() and text.lstrip("-").isdigit()):
-        raise InvalidValueError(f"Expected {where} to be whole numbers, but got {value!r}.")
+        raise InvalidValueError(f"Expected {where} to be whole numbers, but got {shown(value)}.")
     return int(text)
 
 
 def _check_mapping(value: object, *, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise InvalidValueError(f"Expected {where} to be a JSON object, but got {_shown(value)}.")
+        raise InvalidValueError(f"Expected {where} to be a JSON object, but got {_kind(value)}.")
     return value
 
 
 def _refuse_twice(values: Iterable[str], *, what: str) -> None:
     value, count = next(iter(Counter(values).most_common(1)), ("", 0))
     if count > 1:
-        raise InvalidValueError(f"Expected {what} once, but got {value!r} {count} times.")
+        raise InvalidValueError(f"Expected {what} once, but got {shown(value)} {count} times.")
 
 
 def _refuse_shared_patients(
@@ -299,12 +292,13 @@ def _refuse_shared_patients(
             first_split, first_id = seen.setdefault(patients[case_id], (split, case_id))
             if first_split != split:
                 raise InvalidValueError(
-                    f"Expected every patient in one split, but got patient {patients[case_id]!r} "
-                    f"in {first_split!r} ({first_id!r}) and in {split!r} ({case_id!r})."
+                    "Expected every patient in one split, but got patient "
+                    f"{shown(patients[case_id])} in {shown(first_split)} ({shown(first_id)}) and "
+                    f"in {shown(split)} ({shown(case_id)})."
                 )
 
 
-def _shown(value: object) -> str:
-    return (
-        repr(value) if isinstance(value, (str, int, float)) or not value else type(value).__name__
-    )
+def _kind(value: object) -> str:
+    """The value, or of a full list or dictionary what it is."""
+    simple = isinstance(value, (str, int, float)) or not value
+    return shown(value) if simple else type(value).__name__

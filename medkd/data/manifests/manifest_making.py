@@ -19,6 +19,7 @@ from medkd.data.manifests.manifest import Manifest, parse_manifest
 from medkd.data.manifests.patient_split import recognize_patients, split_patients
 from medkd.errors import MissingFolderError
 from medkd.files import atomic_write
+from medkd.texts import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,7 +107,8 @@ def make_manifest(
     cases, splits, said = _add_unlabeled(cases, splits)
     decided.append(said)
     content: dict[str, Any] = {
-        **({"name": folder.resolve().name} | layout.facts.texts | ({"name": name} if name else {})),
+        **layout.facts.texts,
+        "name": name or file_name(layout.facts.texts.get("name", folder.resolve().name)),
         "modality": name_modality(channels) if dims == 3 else "",
         "changes": " ".join(filter(None, decided)),
         "spatial_dims": dims,

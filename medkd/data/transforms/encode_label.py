@@ -27,13 +27,16 @@ class EncodeLabeld(MapTransform):
     ``"label_values": "$medkd.data.read_manifest(@manifest).label_values"``.
 
     Args:
-        keys: labels to encode, each ``(1, *spatial)`` as loaded with one channel.
+        keys: labels to encode, each ``(1, *spatial)`` as loaded with one channel. Where a value is
+            above 2^24, ``LoadImaged`` must have been given ``"dtype": null``, for the float32 that
+            it makes otherwise merges such values.
         label_values: stored value to class index, ``{0: 0, 255: 1}``.
         allow_missing_keys: leave out a key that the case does not have (a second observer).
 
     Raises:
         ValueError: if ``label_values`` is empty; when called, if a label has several channels or a
-            value that is not in ``label_values``. The message names the file and both sets.
+            value that is not in ``label_values`` (the message names the file and both sets), or was
+            loaded as float32 where ``label_values`` need more.
 
     Example:
         >>> import torch
@@ -77,6 +80,7 @@ class EncodeLabeld(MapTransform):
                 f"Expected the label {name} to be of shape (1, *spatial), "
                 f"but got shape {tuple(stored.shape)}."
             )
+        self._check_precision(stored, name=name)
         index = torch.zeros_like(stored, dtype=self.dtype, memory_format=torch.contiguous_format)
         ordered = sorted(self.label_values.items())
         known = torch.tensor([v for v, _ in ordered], dtype=torch.float64, device=stored.device)
@@ -95,6 +99,17 @@ class EncodeLabeld(MapTransform):
             )
         return index
 
+    def _check_precision(self, stored: torch.Tensor, *, name: object) -> None:
+        if not stored.is_floating_point():
+            return
+        largest = max(map(abs, self.label_values))
+        if largest >= 2 / torch.finfo(stored.dtype).eps:
+            raise InvalidValueError(
+                f"Expected the label {name} to be loaded as whole numbers, because {stored.dtype} "
+                f'merges values as large as {largest} of `label_values` (give LoadImaged "dtype": '
+                "null), but got float numbers."
+            )
+
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
     """The same memory without metadata, which would be copied at every step."""
@@ -107,6 +122,8 @@ def _listed(values: Iterable[int]) -> str:
 
 
 def _shown(values: Sequence[float]) -> str:
-    text = ", ".join(f"{value:g}" for value in values[:_SHOWN])
+    # Whole numbers in full: 312782546 as 3.12783e+08 could be many.
+    shown = (f"{v:.0f}" if float(v).is_integer() else f"{v:g}" for v in values[:_SHOWN])
     more = len(values) - _SHOWN
+    text = ", ".join(shown)
     return f"{text} and {more} more" if more > 0 else text

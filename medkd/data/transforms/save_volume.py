@@ -14,7 +14,7 @@ from monai.utils.type_conversion import convert_to_tensor
 from nibabel.nifti1 import Nifti1Header, Nifti1Image
 from nibabel.nifti2 import Nifti2Header, Nifti2Image
 
-from medkd.data.transforms.label_table import label_table
+from medkd.data.transforms.decode_label import decode_label, label_value_table
 from medkd.errors import InvalidTypeError, InvalidValueError
 from medkd.files import atomic_write
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SaveVolumed"]
 
-_LABEL_DTYPES = {torch.uint8: np.uint8, torch.int16: np.int16}
+_LABEL_DTYPES = (torch.uint8, torch.int16)
 _TOP = 255
 _LONGEST = 2**15 - 1  # of an axis in NIfTI-1
 _ALIGNED = 2  # NIfTI's code for coordinates that agree with another file's
@@ -47,9 +47,9 @@ class SaveVolumed(MapTransform):
     empty, for they may name a patient. It is NIfTI-1, also for a scan in NIfTI-2, which SimpleITK
     and 3D Slicer cannot open, unless an axis is longer than 32767 voxels.
 
-    Labels, with ``maximum`` left out, come as class indices, as the network numbers them, and are
-    written as ``label_values``, those of the data set's own labels: in the first of uint8, int16
-    and int32 that holds them, and not scaled.
+    Labels, with ``maximum`` left out, are not scaled. With ``label_values`` they hold the values
+    that the user's own label files store, in the smallest integers that hold these; without, class
+    indices as the network numbers them, uint8, int16 from 257 classes.
 
     Other maps are written as uint8 with ``scl_slope = maximum / 255``: 3D Slicer, SimpleITK and
     nibabel give back the real values, rounded to the nearest 255th of the maximum. That is finer
@@ -64,14 +64,15 @@ class SaveVolumed(MapTransform):
             affine is written, in mm.
         name_key: the key of the name that files begin with.
         allow_missing_keys: leave out maps that were not asked for.
-        label_values: what is written for each class, in the order of their indices, see
-            :attr:`medkd.data.Manifest.written_label_values`; by default the index itself.
+        label_values: the value to write for each class, in the order of the class index; ``None``
+            to write the index. See :attr:`medkd.data.Manifest.written_label_values`.
 
     Raises:
-        ValueError: if ``maximum`` is not above zero, or ``label_values`` do not fit into int32 or
-            are given beside it; when called, if a map has another shape than the file, or labels
-            are not uint8 or int16.
-        TypeError: when called, if neither file nor map says where the map lies.
+        ValueError: if ``maximum`` is not above zero or stated beside ``label_values``, or these are
+            not one 32-bit value of its own for each class; when called, if a map has another shape
+            than the file, labels are not uint8 or int16, or of a class without a value.
+        TypeError: if a label value is no whole number; when called, if neither file nor map
+            says where the map lies.
         OSError: if a file cannot be written.
     """
 
@@ -86,13 +87,16 @@ class SaveVolumed(MapTransform):
         label_values: Sequence[int] | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
+        if maximum is not None and label_values is not None:
+            raise InvalidValueError(
+                "Expected `maximum` or `label_values`, for labels are not scaled, but got both: "
+                f"{maximum} and {list(label_values)}."
+            )
         if maximum is not None and not maximum > 0:
             raise InvalidValueError(f"Expected `maximum` to be above zero, but got {maximum}.")
-        if maximum is not None and label_values is not None:
-            raise InvalidValueError("Expected `maximum` or `label_values`, but got both.")
-        self.label_values = None if label_values is None else label_table(label_values)
         self.output_dir = Path(output_dir)
         self.maximum = maximum
+        self.table = None if label_values is None else label_value_table(label_values)
         self.image_key = image_key
         self.name_key = name_key
 
@@ -104,7 +108,7 @@ class SaveVolumed(MapTransform):
             header = _header_like(source, case[key], key=key)
             values = convert_to_tensor(case[key], track_meta=False)[0].cpu()
             if self.maximum is None:
-                stored, slope = _labels(values, self.label_values, key=key), 1.0
+                stored, slope = self._labels(values, key=key), 1.0
             else:
                 stored, slope = _scaled(values, self.maximum), self.maximum / _TOP
                 header["cal_max"] = self.maximum  # the window that a viewer opens with
@@ -112,6 +116,14 @@ class SaveVolumed(MapTransform):
             path = self.output_dir / f"{case[self.name_key]}_{key}.nii.gz"
             _write(stored, header, path, slope=slope)
         return case
+
+    def _labels(self, values: torch.Tensor, *, key: Hashable) -> NDArray[Any]:
+        if values.dtype not in _LABEL_DTYPES:
+            raise InvalidValueError(
+                f"Expected `{key}` to be labels of torch.uint8 or torch.int16, for no `maximum` is "
+                f"given, but got {values.dtype}."
+            )
+        return values.numpy() if self.table is None else decode_label(values, self.table, key=key)
 
 
 def _header_like(source: str | None, values: torch.Tensor, *, key: Hashable) -> Nifti1Header:
@@ -141,16 +153,6 @@ def _header_like(source: str | None, values: torch.Tensor, *, key: Hashable) -> 
     header.set_qform(affine, code=_ALIGNED, strip_shears=True)
     header.set_xyzt_units("mm")
     return header
-
-
-def _labels(values: torch.Tensor, table: NDArray[Any] | None, *, key: Hashable) -> NDArray[Any]:
-    if values.dtype not in _LABEL_DTYPES:
-        raise InvalidValueError(
-            f"Expected `{key}` to be labels of torch.uint8 or torch.int16, for no `maximum` is "
-            f"given, but got {values.dtype}."
-        )
-    indices = values.numpy()
-    return indices if table is None else table[indices]
 
 
 def _scaled(values: torch.Tensor, maximum: float) -> NDArray[np.uint8]:

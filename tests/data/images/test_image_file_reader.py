@@ -239,3 +239,14 @@ def test_stored_channels(tmp_path, color, gray):
 def test_verify_suffix(name, known):
     assert ImageFileReader().verify_suffix(name) is known
     assert ImageFileReader().verify_suffix(["x.png", name]) is known
+
+
+@pytest.mark.parametrize("name", ["label.tif", "label.nii"])
+def test_large_ids_of_a_label_stay_apart(name, tmp_path):
+    stored = np.array([[312782546, 312782550, 0], [7, 40000, 1]], dtype=np.int32)
+    if name.endswith("nii"):
+        nib.save(nib.Nifti1Image(stored.T, np.eye(4)), tmp_path / name)
+    else:
+        Image.fromarray(stored).save(tmp_path / name)
+    load = LoadImaged("x", reader=ImageFileReader(1), ensure_channel_first=True, dtype=None)
+    assert load({"x": tmp_path / name})["x"][0].T.tolist() == stored.tolist()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from monai.transforms import LoadImage
 
-from medkd.data import VolumeFileReader
+from medkd.data import EncodeLabeld, VolumeFileReader
 
 OBLIQUE = np.array([[0.0, -1.2, 0.1, 40], [0.9, 0.0, 0.0, -7], [0.0, 0.1, 2.5, 3], [0, 0, 0, 1.0]])
 _SCL_SLOPE, _SROW_Z = 112, 312  # bytes from the start of a NIfTI-1 file
@@ -50,6 +50,26 @@ def test_scaled_label_values_are_whole_numbers(tmp_path):
     path = _save(tmp_path / "scaled.nii", np.array([[[0, 10, 20, 30]]], dtype=np.uint8))
     _write_at(path, _SCL_SLOPE, 0.1)
     assert np.array_equal(_read(path)[0], [[[0, 1, 2, 3]]])
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "<i2", ">i2", "<u2", "<i4", ">u4", "<i8", "<f8"])
+def test_large_ids_stay_apart(dtype, tmp_path):
+    """312782546 and 312782550 are two structures of a mouse brain, and one float32."""
+    top = int(min(312782550, np.iinfo(dtype).max if dtype[-2] != "f" else 312782550))
+    label = np.array([[[0, 1, top - 4, top]]], dtype=dtype)
+    image = nibabel.Nifti1Image(label, np.eye(4), dtype=label.dtype)
+    nibabel.save(image, tmp_path / "label.nii")
+    load = LoadImage(reader=VolumeFileReader(), ensure_channel_first=True, dtype=None)
+    read = load(tmp_path / "label.nii")
+    assert read[0].flatten().tolist() == label.ravel().tolist()
+    assert read.max() == top  # which PyTorch cannot say of all unsigned integers
+    encoded = EncodeLabeld("label", {0: 0, 1: 1, top - 4: 2, top: 3})({"label": read})["label"]
+    assert encoded.flatten().tolist() == [0, 1, 2, 3]
+
+
+def test_fractions_are_of_single_precision(tmp_path):
+    read = VolumeFileReader().get_data((_save(tmp_path / "a.nii", np.full((2, 2, 2), 0.5)),))[0]
+    assert read.dtype == np.float32
 
 
 def test_channels_come_as_files_or_as_the_fourth_axis(volume, tmp_path):

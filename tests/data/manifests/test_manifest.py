@@ -42,6 +42,20 @@ class TestReadManifest:
         manifest_content["label_values"] = {"0": 0, "1": 1, "255": 1}
         assert parse_manifest(manifest_content).label_values == {0: 0, 1: 1, 255: 1}
 
+    @pytest.mark.parametrize(
+        ("label_values", "written"),
+        [
+            ({"0": 0, "255": 1}, (0, 255)),
+            ({"4": 1, "9": 1, "0": 0}, (0, 4)),
+            ({"-1": 0, "0": 0, "-7": 1, "-9": 1}, (0, -7)),
+            ({"-2": 0, "2": 0, "312782546": 1}, (2, 312782546)),
+        ],
+    )
+    def test_says_what_is_written_for_each_class(self, manifest_content, label_values, written):
+        manifest = parse_manifest({**manifest_content, "label_values": label_values})
+        assert manifest.written_label_values == written
+        assert all(type(value) is int for value in manifest.written_label_values)
+
     def test_a_case_without_a_label_is_unlabeled(self, manifest_content):
         for case in manifest_content["cases"][:2]:
             del case["label"]

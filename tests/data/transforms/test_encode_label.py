@@ -81,3 +81,23 @@ def test_rejects_several_channels():
 def test_rejects_no_values():
     with pytest.raises(ValueError, match="`label_values` to have at least one value"):
         EncodeLabeld("label", {})
+
+
+LARGE = {0: 0, 312782546: 1, 312782550: 2}
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64, torch.float64])
+def test_large_ids_stay_apart(dtype):
+    stored = torch.tensor([[312782550, 0, 312782546]], dtype=dtype)
+    assert EncodeLabeld("label", LARGE)({"label": stored})["label"].tolist() == [[2, 0, 1]]
+
+
+def test_rejects_ids_that_single_precision_has_merged():
+    encode = EncodeLabeld("label", LARGE)
+    with pytest.raises(ValueError, match=r"torch\.float32 merges values as large as 312782550"):
+        encode({"label": torch.tensor([[312782550.0]])})
+
+
+def test_rejects_a_large_id_in_full():
+    with pytest.raises(ValueError, match=r"\[0, 312782546, 312782550\] .* but got 312782554\."):
+        EncodeLabeld("label", LARGE)({"label": torch.tensor([[312782554]])})

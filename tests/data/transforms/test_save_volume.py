@@ -109,6 +109,31 @@ def test_a_map_keeps_its_values_to_a_255th(tmp_path, maximum, monkeypatch):
     assert written.get_fdata().max() == pytest.approx(maximum)
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([0, 1, 2, 4, 5, 6, 255], np.uint8),
+        ([0, -1, 2, 4, 5, 6, 7], np.int16),
+        ([0, 205, 500, 600, 1, 2, 3], np.int16),
+        ([0, 40000, 2, 4, 5, 6, 7], np.uint16),
+        # Structures of the Allen mouse brain atlas; a float32 makes one of the first two.
+        ([0, 312782546, 312782550, 312782554, 1, 2, 3], np.int32),
+        ([0, 2**32 - 1, 2**32 - 2, 4, 5, 6, 7], np.uint32),
+    ],
+)
+def test_writes_the_values_of_the_labels(tmp_path, labels, values, dtype):
+    simpleitk = pytest.importorskip("SimpleITK")
+    scan = write_scan(tmp_path / "scan.nii")
+    SaveVolumed("segmentation", tmp_path, label_values=values)(case_of(scan, segmentation=labels))
+    path = tmp_path / "P07_segmentation.nii.gz"
+    expected = [values[index] for index in labels.flatten()]
+    written = nibabel.load(path)
+    assert written.get_data_dtype() == dtype
+    assert np.asanyarray(written.dataobj).ravel().tolist() == expected
+    other = simpleitk.GetArrayFromImage(simpleitk.ReadImage(str(path))).T
+    assert other.ravel().tolist() == expected
+
+
 def test_many_classes_and_maps_not_asked_for(tmp_path):
     scan = write_scan(tmp_path / "scan.nii")
     values = torch.full((1, *SHAPE), 300, dtype=torch.int16)
@@ -165,6 +190,13 @@ def test_rejects_what_does_not_fit(tmp_path, labels):
     scan = write_scan(tmp_path / "scan.nii")
     with pytest.raises(ValueError, match="`maximum` to be above zero, but got 0"):
         SaveVolumed("probability", tmp_path, maximum=0)
+    with pytest.raises(ValueError, match=r"`maximum` or `label_values`, .* but got both"):
+        SaveVolumed("segmentation", tmp_path, maximum=1, label_values=[0, 1])
+    for values in ([0, 1, 1], []):
+        with pytest.raises(ValueError, match="one value of its own for each class"):
+            SaveVolumed("segmentation", tmp_path, label_values=values)
+    with pytest.raises(ValueError, match="integers of 32 bits hold, but got 0 to 4294967296"):
+        SaveVolumed("segmentation", tmp_path, label_values=[0, 2**32])
     with pytest.raises(ValueError, match=r"\(1, 5, 4, 3\), the grid of .*scan.nii, but got \(1, 5"):
         SaveVolumed("segmentation", tmp_path)(case_of(scan, segmentation=labels[..., :2]))
     with pytest.raises(ValueError, match=r"`segmentation` to be labels .* got torch\.float32"):
