@@ -31,7 +31,7 @@ _REPLACED = (
         "initialize",
         "run",
     ),
-    "calibration_temperature",
+    *("calibration_temperature", "finalize"),
 )
 # The softmax is taken in every window, and windows are blended as probabilities: so are the run's.
 _BLENDED_PROBS = (

@@ -30,7 +30,9 @@ IDS = {
 
 @pytest.fixture
 def check(make_run, tmp_path):
-    (tmp_path / "inference.json").write_text(json.dumps({"preprocessing": [], "inferer": "@windows"}))
+    (tmp_path / "inference.json").write_text(
+        json.dumps({"preprocessing": [], "inferer": "@windows"})
+    )
 
     def call(**settings):
         check_settings(make_run(**json.loads(json.dumps(IDS)) | settings))
