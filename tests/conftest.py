@@ -215,6 +215,23 @@ def _write_cases(folder, spatial_dims):
 
 
 @pytest.fixture
+def as_format():
+    """``as_format(folder, suffix)``: turn the NIfTI files of a folder into another format."""
+
+    def convert(folder, suffix):
+        import SimpleITK
+
+        for path in sorted(folder.rglob("*.nii.gz")):
+            image = SimpleITK.ReadImage(str(path))
+            plain = SimpleITK.GetImageFromArray(SimpleITK.GetArrayFromImage(image))
+            plain.CopyInformation(image)  # the place alone
+            path.unlink()
+            SimpleITK.WriteImage(plain, str(path).removesuffix(".nii.gz") + suffix)
+
+    return convert
+
+
+@pytest.fixture
 def small_run(tmp_path):
     """``small_run(kind)``: folder of a run whose small network was never trained.
 

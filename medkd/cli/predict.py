@@ -20,9 +20,9 @@ __all__ = ["VERB"]
 
 _BACKENDS = ("auto", "torch", "torchscript", "onnx", "compile")
 _DESCRIPTION = (
-    "Segment with the student of a run. Volumes get a label map in NIfTI on their own grid, "
-    "pictures one in PNG, a DICOM series both NIfTI and DICOM SEG. A run's configuration is code: "
-    "predict with runs that you trust."
+    "Segment with the student of a run. Volumes get a label map of their own format (NIfTI, NRRD, "
+    "MetaImage) and grid, pictures one in PNG, a DICOM series both NIfTI and DICOM SEG. A run's "
+    "configuration is code: predict with runs that you trust."
 )
 _EXAMPLE = "example: medkd predict runs/end_kl --input scans --output predictions"
 
@@ -30,7 +30,7 @@ _EXAMPLE = "example: medkd predict runs/end_kl --input scans --output prediction
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("run_dir", metavar="RUN", help="folder of a finished run")
-    text = "a NIfTI file, a picture, a folder of either, or a folder or zip archive of DICOM"
+    text = "a volume, a picture, a folder of either, or a folder or zip archive of DICOM"
     add("--input", metavar="PATH", required=True, help=text)
     add("--output", metavar="DIR", required=True, help="the folder to write to")
     text = "what runs the network (default: the fastest, by benchmarks/backends.py)"

@@ -7,6 +7,8 @@ from medkd.data.images import (
     VOLUME_SUFFIXES,
     ImageFileReader,
     VolumeFileReader,
+    image_files,
+    image_sha256,
     images_in,
     stored_channels,
 )
@@ -78,6 +80,8 @@ __all__ = [
     "estimate_field_of_view",
     "find_unused_files",
     "fundus_phantom",
+    "image_files",
+    "image_sha256",
     "images_in",
     "leave_fold_out",
     "left_atrium_phantom",

@@ -54,10 +54,10 @@ def predict_cases(
 ) -> Iterator[CasePrediction]:
     """Predict one case after the other and write what the run's ``inference.json`` has written.
 
-    A volume's label map is ``<case_id>_segmentation.nii.gz`` on the grid of its file; pictures get
-    maps as PNG. A DICOM series gets NIfTI on its grid and, beside it,
-    ``<case_id>_segmentation.dcm``, a DICOM SEG. The transforms, windows and weights are those of
-    the bundle's inference, so are the maps.
+    A volume's label map is ``<case_id>_segmentation.nii.gz``, or ``.nrrd`` or ``.mha`` where the
+    volume is NRRD or MetaImage, on the grid of its file; pictures get maps as PNG. A DICOM series
+    gets NIfTI on its grid and, beside it, ``<case_id>_segmentation.dcm``, a DICOM SEG. The
+    transforms, windows and weights are those of the bundle's inference, so are the maps.
 
     Args:
         run: the run; see :func:`medkd.runs.open_deployment`.

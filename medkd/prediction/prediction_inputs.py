@@ -43,7 +43,8 @@ def find_inputs(
     DICOM, at any depth. So predictions may be written below it.
 
     Args:
-        path: a file or a folder of NIfTI or, in 2D, of pictures; or a DICOM folder or zip archive.
+        path: a file or a folder of volumes or, in 2D, of pictures; or a DICOM folder or zip
+            archive.
         spatial_dims: 2 or 3, of the network.
         num_channels: of the network; see :func:`medkd.data.images_in` for several.
         series: number of the DICOM series, counted from 1.

@@ -97,3 +97,15 @@ def test_chase_db1(real_data, capsys):
     folder = real_data("chase_db1")
     assert check(folder, ROOT / "data_manifests" / "chase_db1.json") == 0
     assert capsys.readouterr().out.endswith("nothing to mend, 0 warning(s)\n")
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nhdr", ".mha", ".mhd"])
+def test_volumes_of_other_formats(scans, as_format, capsys, suffix):
+    as_format(scans, suffix)
+    assert main(["data", "check", str(scans)]) == 0
+    assert capsys.readouterr().out.endswith("nothing to mend, 0 warning(s)\n")
+    path = scans / "labels" / f"patient1_frame12_gt{suffix}"
+    data = path.with_suffix(".raw") if path.with_suffix(".raw").exists() else path
+    data.write_bytes(data.read_bytes()[:-3])
+    assert main(["data", "check", str(scans)]) == 1
+    assert f"Expected {path} to have 240 bytes of voxels, but got 237" in capsys.readouterr().out

@@ -69,6 +69,21 @@ def test_a_planned_student_learns_from_features(scans, tmp_path):
     assert row["bottleneck"] > 0
 
 
+@pytest.mark.parametrize("suffix", [".nrrd", ".mhd"])
+def test_plans_alike_for_other_formats(scans, as_format, tmp_path, suffix):
+    assert main(["plan", str(scans), "--output", str(tmp_path / "nifti")]) == 0
+    as_format(scans, suffix)
+    assert main(["data", "check", str(scans)]) == 0
+    assert main(["plan", str(scans), "--output", str(tmp_path / "bundle")]) == 0
+    nifti, other = (
+        json.loads((tmp_path / name / "fingerprint.json").read_text())
+        for name in ("nifti", "bundle")
+    )
+    assert other == nifti
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
+    assert manifest["cases"][0]["image"] == [f"imagesTr/c0_000{c}{suffix}" for c in range(2)]
+
+
 def test_plans_for_images_without_a_label(scans, tmp_path, capsys):
     for case in (1, 3):
         (scans / "labelsTr" / f"c{case}.nii.gz").unlink()

@@ -3,7 +3,9 @@ from __future__ import annotations
 import argparse
 
 import nibabel
+import numpy as np
 import pytest
+import SimpleITK
 
 from medkd.cli import predict
 from medkd.cli.main import main
@@ -51,6 +53,27 @@ def test_every_backend_writes_the_same(small_run, tmp_path, backend):
         assert main([*arguments, "--output", str(tmp_path / name), "--backend", name]) == 0
     name = "scan_0_segmentation.nii.gz"
     assert (tmp_path / "torch" / name).read_bytes() == (tmp_path / backend / name).read_bytes()
+
+
+@pytest.mark.parametrize(("suffix", "own"), [(".nrrd", ".nrrd"), (".mhd", ".mha")])
+def test_answers_in_the_format_of_the_scan(small_run, as_format, tmp_path, suffix, own):
+    run, scans = small_run(3), tmp_path / "data" / "images"
+    arguments = ["predict", str(run), "--input", str(scans), "--device", "cpu"]
+    arguments += ["--backend", "torch", "--output"]
+    assert main([*arguments, str(tmp_path / "nifti")]) == 0
+    as_format(scans, suffix)
+    assert main([*arguments, str(tmp_path / "maps")]) == 0
+    names = {f"scan_{n}_segmentation{own}" for n in range(2)}
+    assert {path.name for path in (tmp_path / "maps").iterdir()} == names
+    for n in range(2):
+        scan = SimpleITK.ReadImage(str(scans / f"scan_{n}{suffix}"))
+        written = SimpleITK.ReadImage(str(tmp_path / "maps" / f"scan_{n}_segmentation{own}"))
+        assert written.GetSize() == scan.GetSize()
+        for of in ("GetSpacing", "GetOrigin", "GetDirection"):
+            np.testing.assert_allclose(getattr(written, of)(), getattr(scan, of)(), atol=1e-12)
+        expected = nibabel.load(tmp_path / "nifti" / f"scan_{n}_segmentation.nii.gz")
+        same = np.asarray(expected.dataobj) == SimpleITK.GetArrayFromImage(written).T
+        assert same.mean() > 0.99  # places of NIfTI are of single precision
 
 
 def test_a_network_of_slices_takes_a_volume(small_run, tmp_path):

@@ -9,7 +9,8 @@ import numpy as np
 from monai.data import MetaTensor
 
 from medkd.data.images.grid_difference import describe_difference, same_grid
-from medkd.data.images.volume_file_reader import VOLUME_SUFFIXES, VolumeFileReader
+from medkd.data.images.volume_file_reader import VolumeFileReader
+from medkd.data.images.volume_formats import VOLUME_SUFFIXES
 from medkd.data.images.volume_header import read_volume_header
 
 if TYPE_CHECKING:
@@ -111,15 +112,13 @@ class VolumeChecks:
 
 
 def _doubtful_header(header: VolumeHeader, *, name: str, key: str) -> Iterator[str]:
-    if header.version != 1:
+    if header.version == 2:
         yield f"{name} is NIfTI-2, which is read here, but not by every other program."
     if header.unit not in _UNITS_READ_RIGHTLY:
         yield f"{name} states its voxel sides in {header.unit}, but they are read as mm."
-    if header.sform is None and header.qform is None:
-        yield (
-            f"{name} does not say which way it lies (sform and qform codes are 0): "
-            f"{header.orientation} is a guess."
-        )
+    if not header.is_placed:
+        why = "no space is stated" if header.version is None else "sform and qform codes are 0"
+        yield (f"{name} does not say which way it lies ({why}): {header.orientation} is a guess.")
     if key != "image" and (header.slope, header.intercept) != (1.0, 0.0):
         yield (
             f"{name} is stored scaled (times {header.slope:g} plus {header.intercept:g}), which "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUFFIXES", "ImageFileReader", "stored_channels"]
 
-_NIFTI = (".nii", ".nii.gz")
+_NIFTI = (".nii", ".nii.gz")  # of one plane; a header without its data is no picture
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".bmp")
 SUFFIXES = (*_PICTURES, *_NIFTI)
 _DEEP_GRAY = ("I", "F")  # first letter of Pillow's modes of more than eight bits: I, I;16, F

@@ -8,7 +8,7 @@ from typing import Any
 
 from medkd._checks import check_at_least
 from medkd.data.images.image_file_reader import SUFFIXES
-from medkd.data.images.volume_file_reader import VOLUME_SUFFIXES
+from medkd.data.images.volume_formats import VOLUME_SUFFIXES, name_without_suffix
 from medkd.errors import InvalidValueError, MissingFileError
 
 __all__ = ["images_in"]
@@ -61,8 +61,7 @@ def images_in(
 def _by_name(files: list[Path]) -> dict[str, Any]:
     items: dict[str, Any] = {}
     for path in files:
-        is_packed = path.name.lower().endswith(".nii.gz")
-        name = path.name[: -len(".nii.gz")] if is_packed else path.stem
+        name = name_without_suffix(path)
         if name in items:
             raise InvalidValueError(
                 f"Expected images with names of their own, but {items[name]} and {path} would "

@@ -1,4 +1,4 @@
-"""One reader for the volumes that scanners and their labels are kept in: NIfTI."""
+"""One reader for the volumes that scanners and their labels are kept in."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from monai.utils.enums import MetaKeys, SpaceKeys
 
 from medkd._checks import check_at_least
 from medkd.data.images.grid_difference import describe_difference, same_grid
+from medkd.data.images.itk_volume import read_itk_volume
 from medkd.data.images.readable_file import as_tuple, check_readable
 from medkd.data.images.stored_values import exact_values
+from medkd.data.images.volume_formats import VOLUME_SUFFIXES, is_itk_volume
 from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -22,20 +24,20 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Pair
     from numpy.typing import NDArray
 
-__all__ = ["VOLUME_SUFFIXES", "VolumeFileReader"]
+__all__ = ["VolumeFileReader"]
 
-VOLUME_SUFFIXES = (".nii", ".nii.gz", ".hdr")
 _SPATIAL_DIMS = 3
 
 
 class VolumeFileReader(ImageReader):
-    """Reads NIfTI-1 and NIfTI-2 volumes: values as the header scales them, and where they lie.
+    """Reads NIfTI, NRRD and MetaImage volumes: values as the header scales them, and their place.
 
     A reader for MONAI's ``LoadImaged``, in a bundle ``"reader": {"_target_":
     "medkd.data.VolumeFileReader", "num_channels": 1}``. Several channels come as several files on
-    one grid (nnU-Net), or as the fourth axis of one (Medical Segmentation Decathlon); a fourth axis
-    of another length, such as time, is refused. The header's free text, which may name a patient,
-    is not kept.
+    one grid (nnU-Net), as the fourth axis of one of NIfTI (Medical Segmentation Decathlon), or as
+    several numbers a voxel of NRRD and MetaImage, which SimpleITK reads; a fourth axis of another
+    length, such as time, is refused. Wherever a format counts left and posterior, it is turned to
+    nibabel's right and anterior. The header's free text, which may name a patient, is not kept.
 
     Whole numbers stay whole numbers, so that large ids in a label stay apart. MONAI's
     ``LoadImaged`` makes float32 of everything it reads, which merges ids above 2^24, unless it is
@@ -67,7 +69,7 @@ class VolumeFileReader(ImageReader):
         self.num_channels = num_channels
 
     def verify_suffix(self, filename: Sequence[str | Path] | str | Path) -> bool:
-        """Whether every file has a suffix of NIfTI.
+        """Whether every file has a suffix of NIfTI, NRRD or MetaImage.
 
         Args:
             filename: one path or several.
@@ -101,9 +103,9 @@ class VolumeFileReader(ImageReader):
 
         Raises:
             OSError: if a file does not exist or may not be read.
-            ValueError: if one is truncated, not NIfTI, not a volume, of complex or colored voxels,
-                without a usable affine, or the channels are not as many as stated or lie on
-                different grids.
+            ValueError: if one is truncated, of another format, not a volume, of complex or colored
+                voxels, without a usable affine, or has its voxels outside its own folder; or the
+                channels are not as many as stated or lie on different grids.
         """
         volumes = [_decode(path) for path in img]
         first, affine = volumes[0]
@@ -135,6 +137,19 @@ class VolumeFileReader(ImageReader):
 def _decode(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Values and affine of one file."""
     check_readable(path, suffixes=VOLUME_SUFFIXES)
+    array, affine = read_itk_volume(path) if is_itk_volume(path) else _decode_nifti(path)
+    if array.ndim < _SPATIAL_DIMS or 0 in array.shape:
+        raise InvalidValueError(
+            f"Expected {path} to hold a volume (X, Y, Z), but got shape {array.shape}."
+        )
+    if not (np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 0):
+        raise InvalidValueError(
+            f"Expected {path} to say where its voxels lie, but got the affine {affine.tolist()}."
+        )
+    return exact_values(array), affine
+
+
+def _decode_nifti(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     try:
         image: Nifti1Pair = nibabel.load(path)
         affine = np.asarray(image.affine, dtype=np.float64)
@@ -149,15 +164,7 @@ def _decode(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
         raise InvalidValueError(
             f"Expected {path} to hold real numbers, but got voxels of {stored}."
         )
-    if array.ndim < _SPATIAL_DIMS or 0 in array.shape:
-        raise InvalidValueError(
-            f"Expected {path} to hold a volume (X, Y, Z), but got shape {array.shape}."
-        )
-    if not (np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 0):
-        raise InvalidValueError(
-            f"Expected {path} to say where its voxels lie, but got the affine {affine.tolist()}."
-        )
-    return exact_values(array), affine
+    return array, affine
 
 
 def _is_number(dtype: np.dtype[Any]) -> bool:

@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from medkd.data.images.image_file_reader import stored_channels
-from medkd.data.images.volume_file_reader import VOLUME_SUFFIXES, VolumeFileReader
+from medkd.data.images.volume_file_reader import VolumeFileReader
+from medkd.data.images.volume_formats import VOLUME_SUFFIXES, is_itk_volume
 from medkd.data.images.volume_header import read_volume_header
 from medkd.errors import InvalidValueError
 
@@ -29,10 +30,12 @@ def stored_dims(path: Path) -> int:
         path: an image file.
 
     Returns:
-        3 for NIfTI of more than one plane, else 2.
+        3 for NIfTI of more than one plane, NRRD and MetaImage, else 2.
     """
     if not path.name.lower().endswith(VOLUME_SUFFIXES):
         return 2
+    if is_itk_volume(path):  # no reader of pictures takes them
+        return 3
     header = read_volume_header(path)
     return 3 if header is None or len(header.shape) < 3 or header.shape[2] > 1 else 2
 

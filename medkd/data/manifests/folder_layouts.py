@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from medkd.data.images.image_file_reader import SUFFIXES
-from medkd.data.images.volume_file_reader import VOLUME_SUFFIXES
+from medkd.data.images.volume_formats import VOLUME_SUFFIXES
 from medkd.data.manifests.dataset_json import DatasetFacts, read_dataset_json
 from medkd.data.manifests.file_pairing import natural_order
 from medkd.data.manifests.name_pairing import pair_names

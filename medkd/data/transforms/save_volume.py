@@ -1,4 +1,4 @@
-"""Maps of a volume as NIfTI files that lie exactly on the file they were predicted from."""
+"""Maps of a volume as files that lie exactly on the file they were predicted from."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from monai.utils.type_conversion import convert_to_tensor
 from nibabel.nifti1 import Nifti1Header, Nifti1Image
 from nibabel.nifti2 import Nifti2Header, Nifti2Image
 
+from medkd.data.images.itk_volume import read_itk_header, write_itk_volume
+from medkd.data.images.volume_formats import is_itk_volume, map_suffix
 from medkd.data.transforms.decode_label import decode_label, label_value_table
 from medkd.errors import InvalidTypeError, InvalidValueError
 from medkd.files import atomic_write
@@ -41,9 +43,11 @@ _PLACE = (
 class SaveVolumed(MapTransform):
     """Write a map ``(1, X, Y, Z)`` as ``<case_id>_<key>.nii.gz``, on the grid of the image's file.
 
-    Voxel size, sform and qform with their codes, and units are copied from the header of the
-    image's file, number by number, so that whatever a viewer makes of the scan it makes of the map.
-    Nothing else is: ``descrip``, ``aux_file``, ``db_name``, ``intent_name`` and extensions are
+    A map of a NRRD or MetaImage volume is ``.nrrd`` or ``.mha``, one file each, with the spacing,
+    origin and directions of the volume as SimpleITK reads them. All others are NIfTI: voxel size,
+    sform and qform with their codes, and units are copied from the header of the image's file,
+    number by number, so that whatever a viewer makes of the scan it makes of the map. Nothing else
+    of a file is: ``descrip``, ``aux_file``, ``db_name``, ``intent_name`` and extensions are
     empty, for they may name a patient. It is NIfTI-1, also for a scan in NIfTI-2, which SimpleITK
     and 3D Slicer cannot open, unless an axis is longer than 32767 voxels.
 
@@ -54,7 +58,7 @@ class SaveVolumed(MapTransform):
     Other maps are written as uint8 with ``scl_slope = maximum / 255``: 3D Slicer, SimpleITK and
     nibabel give back the real values, rounded to the nearest 255th of the maximum. That is finer
     than a shade one can see, a quarter of the size of float32, and compresses far better. NIfTI has
-    no float16.
+    no float16. NRRD and MetaImage know no scale, so there the rounded values are float32.
 
     Args:
         keys: which maps; on the file's grid already, see :class:`~medkd.data.RestoreGeometryd`.
@@ -105,17 +109,38 @@ class SaveVolumed(MapTransform):
         case = dict(data)
         source = getattr(case[self.image_key], "meta", {}).get("filename_or_obj")
         for key in self.key_iterator(case):
-            header = _header_like(source, case[key], key=key)
-            values = convert_to_tensor(case[key], track_meta=False)[0].cpu()
-            if self.maximum is None:
-                stored, slope = self._labels(values, key=key), 1.0
+            path = self.output_dir / f"{case[self.name_key]}_{key}{map_suffix(source)}"
+            if source is not None and is_itk_volume(source):
+                self._save_like_itk(source, case[key], path, key=key)
             else:
-                stored, slope = _scaled(values, self.maximum), self.maximum / _TOP
-                header["cal_max"] = self.maximum  # the window that a viewer opens with
-            header.set_data_dtype(stored.dtype)
-            path = self.output_dir / f"{case[self.name_key]}_{key}.nii.gz"
-            _write(stored, header, path, slope=slope)
+                self._save_as_nifti(source, case[key], path, key=key)
         return case
+
+    def _save_like_itk(
+        self, source: str, tensor: torch.Tensor, path: Path, *, key: Hashable
+    ) -> None:
+        header = read_itk_header(Path(source))
+        _check_shape(tensor, header.size, source=source, key=key)
+        stored, slope = self._stored(tensor, key=key)
+        values = stored if self.maximum is None else stored * np.float32(slope)
+        write_itk_volume(path, values, header)
+
+    def _save_as_nifti(
+        self, source: str | None, tensor: torch.Tensor, path: Path, *, key: Hashable
+    ) -> None:
+        header = _header_like(source, tensor, key=key)
+        stored, slope = self._stored(tensor, key=key)
+        if self.maximum is not None:
+            header["cal_max"] = self.maximum  # the window that a viewer opens with
+        header.set_data_dtype(stored.dtype)
+        _write(stored, header, path, slope=slope)
+
+    def _stored(self, tensor: torch.Tensor, *, key: Hashable) -> tuple[NDArray[Any], float]:
+        """Whole numbers, and what they are multiplied by."""
+        values = convert_to_tensor(tensor, track_meta=False)[0].cpu()
+        if self.maximum is None:
+            return self._labels(values, key=key), 1.0
+        return _scaled(values, self.maximum), self.maximum / _TOP
 
     def _labels(self, values: torch.Tensor, *, key: Hashable) -> NDArray[Any]:
         if values.dtype not in _LABEL_DTYPES:
@@ -131,11 +156,7 @@ def _header_like(source: str | None, values: torch.Tensor, *, key: Hashable) -> 
     found = None if source is None else nibabel.load(source).header
     grid = values.shape[1:] if found is None else found.get_data_shape()[:3]
     shape = tuple(int(size) for size in grid)
-    if tuple(values.shape) != (1, *shape) or len(shape) != 3:
-        raise InvalidValueError(
-            f"Expected `{key}` of shape (1, X, Y, Z) = {(1, *shape)}, the grid of "
-            f"{source or 'a volume'}, but got {tuple(values.shape)}."
-        )
+    _check_shape(values, shape, source=source, key=key)
     header = Nifti1Header() if max(shape) <= _LONGEST else Nifti2Header()
     header.set_data_shape(shape)
     if isinstance(found, Nifti1Header):  # which NIfTI-2's is, too
@@ -145,14 +166,24 @@ def _header_like(source: str | None, values: torch.Tensor, *, key: Hashable) -> 
         return header
     if not hasattr(values, "affine"):
         raise InvalidTypeError(
-            f"Expected `{key}` to be a MetaTensor, for its image came from no NIfTI file, but got "
-            f"{type(values).__name__}."
+            f"Expected `{key}` to be a MetaTensor, for its image came from no volume's file, "
+            f"but got {type(values).__name__}."
         )
     affine = np.asarray(values.affine, dtype=np.float64)
     header.set_sform(affine, code=_ALIGNED)
     header.set_qform(affine, code=_ALIGNED, strip_shears=True)
     header.set_xyzt_units("mm")
     return header
+
+
+def _check_shape(
+    values: torch.Tensor, shape: tuple[int, ...], *, source: str | None, key: Hashable
+) -> None:
+    if tuple(values.shape) != (1, *shape) or len(shape) != 3:
+        raise InvalidValueError(
+            f"Expected `{key}` of shape (1, X, Y, Z) = {(1, *shape)}, the grid of "
+            f"{source or 'a volume'}, but got {tuple(values.shape)}."
+        )
 
 
 def _scaled(values: torch.Tensor, maximum: float) -> NDArray[np.uint8]:

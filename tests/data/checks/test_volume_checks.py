@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 
 import nibabel
@@ -234,3 +235,27 @@ class TestWarnings:
         (folder / "imagesTr" / "._a_0000.nii.gz").touch()
         (finding,) = find_unused_files(manifest, folder)
         assert "No case uses x_0000.nii.gz in" in finding.message
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_a_nrrd_without_a_place_or_in_another_unit(check, folder, write_json, placed):
+    place = (
+        'space: RAS\nspace units: "cm" "cm" "cm"\nspace directions: (1,0,0) (0,1,0) (0,0,2)\n'
+        if placed
+        else "spacings: 1 1 2\n"
+    )
+    text = f"NRRD0004\ntype: short\ndimension: 3\n{place}sizes: 7 6 5\nencoding: raw\n"
+    path = scan(folder).with_name("b.nrrd")
+    array = np.asarray(nibabel.load(scan(folder)).dataobj)
+    path.write_bytes(f"{text}endian: little\n\n".encode() + array.T.tobytes())
+    manifest = json.loads((folder.parent / "volumes.json").read_text())
+    manifest["cases"][1]["image"] = "imagesTr/b.nrrd"
+    found = [message for _, case, message in check(write_json(manifest)) if case == "b"]
+    stated = [message for message in found if "imagesTr/b.nrrd" in message]
+    if placed:
+        assert stated == [
+            "The image imagesTr/b.nrrd states its voxel sides in cm, but they are read as mm."
+        ]
+    else:
+        guess = "does not say which way it lies (no space is stated): LPS is a guess."
+        assert f"The image imagesTr/b.nrrd {guess}" in stated

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
+from scipy.spatial.transform import Rotation
 
 from medkd.data import SaveVolumed
 from medkd.data.transforms import save_volume
@@ -132,6 +133,80 @@ def test_writes_the_values_of_the_labels(tmp_path, labels, values, dtype):
     assert np.asanyarray(written.dataobj).ravel().tolist() == expected
     other = simpleitk.GetArrayFromImage(simpleitk.ReadImage(str(path))).T
     assert other.ravel().tolist() == expected
+
+
+class TestOtherFormats:
+    """Maps of NRRD and MetaImage volumes, as SimpleITK reads both."""
+
+    def scan(self, path):
+        import SimpleITK
+
+        image = SimpleITK.GetImageFromArray(np.zeros(SHAPE[::-1], dtype=np.int16))
+        image.SetSpacing((0.7, 1 / 3, 2.5))
+        image.SetOrigin((-1 / 7, 20.25, 310.1))
+        turned = Rotation.from_euler("zyx", [10, 20, 200], degrees=True).as_matrix()
+        image.SetDirection(turned.ravel().tolist())
+        image.SetMetaData("who", "DOE^JANE")
+        SimpleITK.WriteImage(image, str(path))
+        return path
+
+    def read(self, path, like):
+        """The values ``(X, Y, Z)``, once the place has been compared."""
+        import SimpleITK
+
+        written, source = SimpleITK.ReadImage(str(path)), SimpleITK.ReadImage(str(like))
+        for of in (
+            SimpleITK.Image.GetSpacing,
+            SimpleITK.Image.GetOrigin,
+            SimpleITK.Image.GetDirection,
+        ):
+            np.testing.assert_allclose(of(written), of(source), rtol=1e-14, atol=1e-15)
+        return SimpleITK.GetArrayFromImage(written).T
+
+    @pytest.mark.parametrize(
+        ("suffix", "own"),
+        [(".nrrd", ".nrrd"), (".nhdr", ".nrrd"), (".mha", ".mha"), (".mhd", ".mha")],
+    )
+    def test_are_of_the_same_format_and_place(self, tmp_path, labels, suffix, own):
+        scan, out = self.scan(tmp_path / f"scan{suffix}"), tmp_path / "out"
+        case = case_of(scan, segmentation=labels, uncertainty=labels / 3)
+        SaveVolumed("segmentation", out)(case)
+        SaveVolumed("uncertainty", out, maximum=2)(case)
+        names = {f"P07_segmentation{own}", f"P07_uncertainty{own}"}
+        assert {path.name for path in out.iterdir()} == names
+        written = self.read(out / f"P07_segmentation{own}", scan)
+        assert written.dtype == np.uint8
+        assert np.array_equal(written, labels[0])
+        written = self.read(out / f"P07_uncertainty{own}", scan)
+        np.testing.assert_allclose(written, labels[0] / 3, atol=1 / 255 + 1e-6)
+        assert len(np.unique(written)) == 7
+        assert all(b"DOE^JANE" not in path.read_bytes() for path in out.iterdir())
+
+    @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+    def test_hold_the_values_of_the_labels(self, tmp_path, labels, suffix):
+        scan = self.scan(tmp_path / f"scan{suffix}")
+        values = [0, 312782546, 312782550, 312782554, 1, 2, 3]
+        for folder in ("one", "two"):
+            save = SaveVolumed("segmentation", tmp_path / folder, label_values=values)
+            save(case_of(scan, segmentation=labels))
+        one, two = (tmp_path / f / f"P07_segmentation{suffix}" for f in ("one", "two"))
+        written = self.read(one, scan)
+        assert written.ravel().tolist() == [values[index] for index in labels.flatten()]
+        assert one.read_bytes() == two.read_bytes()
+
+    def test_reject_another_shape_and_leave_nothing(self, tmp_path, labels, monkeypatch):
+        scan = self.scan(tmp_path / "scan.nrrd")
+        save = SaveVolumed("segmentation", tmp_path / "out")
+        with pytest.raises(ValueError, match=r"\(1, 5, 4, 3\), the grid of .*scan.nrrd, but got"):
+            save(case_of(scan, segmentation=labels[..., :2]))
+
+        def full(*_, **__):
+            raise RuntimeError("Exception thrown in SimpleITK\nITK ERROR: No space left.\n")
+
+        monkeypatch.setattr("SimpleITK.WriteImage", full)
+        with pytest.raises(OSError, match=r"P07_segmentation\.nrrd, but got: No space left\."):
+            save(case_of(scan, segmentation=labels))
+        assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_many_classes_and_maps_not_asked_for(tmp_path):
