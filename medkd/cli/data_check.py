@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from medkd.cli.manifest_summary import summarize_manifest
 from medkd.cli.terminal import format_table, write
 from medkd.cli.verb import Verb
 from medkd.errors import InvalidValueError
+from medkd.progress import progress
 
 if TYPE_CHECKING:
     import argparse
@@ -47,13 +46,13 @@ def _run(arguments: argparse.Namespace) -> int:
     from medkd.data import check_cases, find_unused_files
 
     manifest, folder = _find(Path(arguments.manifest).expanduser(), arguments.dataset_dir)
-    progress = tqdm(
+    bar = progress(
         check_cases(manifest, folder),
         total=len(manifest.cases),
         desc="checking cases",
         unit="case",
     )
-    checked = list(progress)
+    checked = list(bar)
     unused = find_unused_files(manifest, folder)
     return _report(manifest, checked, unused)
 

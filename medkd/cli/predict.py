@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from medkd.cli.terminal import write
 from medkd.cli.verb import Verb
+from medkd.progress import progress
 
 if TYPE_CHECKING:
     import argparse
@@ -85,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> int:
     amp = opened.amp and backend == "torch"
     cases = predict_cases(opened, inputs, network=network, amp=amp)
     _report(
-        list(tqdm(cases, total=len(inputs), desc="predicting", unit="case")),
+        list(progress(cases, total=len(inputs), desc="predicting", unit="case")),
         inputs,
         output_dir=opened.output_dir,
         how=f"{backend} on {opened.device}",

@@ -7,8 +7,6 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from medkd.errors import InvalidValueError
 from medkd.export.bundle_documents import bundle_documents
 from medkd.export.bundle_metadata import bundle_metadata, shipped_names
@@ -19,6 +17,7 @@ from medkd.export.plain_training import plain_multi_gpu, plain_training
 from medkd.export.trained_run import read_run
 from medkd.files import atomic_folder, atomic_write
 from medkd.planning.json_layout import format_json
+from medkd.progress import progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,16 +78,16 @@ def write_bundle_folder(folder: Path, run: TrainedRun, *, name: str) -> Proof:
     Returns:
         What was compared.
     """
-    with tqdm(total=2, desc="writing the bundle", unit="step") as progress:
+    with progress(total=2, desc="writing the bundle", unit="step") as bar:
         for file, text in _texts(run, name=name).items():
             with atomic_write(folder / file, "w") as stream:
                 stream.write(text)
         (folder / "models").mkdir()
         shutil.copyfile(run.opened.model_file, folder / "models" / "model.pt")
-        progress.update()
-        progress.set_description("proving it without medkd")
+        bar.update()
+        bar.set_description("proving it without medkd")
         proof = prove_bundle(folder, run)
-        progress.update()
+        bar.update()
     for cache in folder.rglob("__pycache__"):  # what the proof left
         shutil.rmtree(cache)
     return proof

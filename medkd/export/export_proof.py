@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 import nibabel
 import numpy as np
 from monai.bundle.config_parser import ConfigParser
+from monai.transforms.io.array import LoadImage
 from PIL import Image
 
+from medkd.data import VolumeFileReader
+from medkd.data.images.volume_formats import is_itk_volume
 from medkd.errors import FailureError, InvalidValueError
 from medkd.prediction import PredictionInput, predict_cases
 from medkd.runs import open_deployment
@@ -105,16 +108,22 @@ def _write_case(folder: Path, run: TrainedRun) -> tuple[Path, str]:
     if not files:
         return _make_up(folder, run), "a made-up image"
     what = f"a case of split {split}"
-    if len(files) == 1:
+    if len(files) == 1 and not is_itk_volume(files[0]):
         suffix = ".nii.gz" if files[0].name.endswith(".nii.gz") else files[0].suffix
         path = folder / f"case{suffix}"
         path.write_bytes(files[0].read_bytes())
         return path, what
-    # Channels in files of their own become those of one file, which a bundle reads.
-    channels = [nibabel.load(file) for file in files]
-    stacked = np.stack([channel.get_fdata(dtype=np.float32) for channel in channels], axis=-1)
-    nibabel.save(nibabel.Nifti1Image(stacked, channels[0].affine), folder / "case.nii.gz")
+    _write_nifti(files, folder / "case.nii.gz", num_channels=run.manifest.num_channels)
     return folder / "case.nii.gz", what
+
+
+def _write_nifti(files: list[Path], path: Path, *, num_channels: int) -> None:
+    """One NIfTI file, which a bundle reads, of files of another format or one a channel."""
+    reader = VolumeFileReader(num_channels=num_channels)
+    image = LoadImage(reader=reader, ensure_channel_first=True)([*map(str, files)])
+    array = np.moveaxis(image.numpy(), 0, -1)
+    array = array[..., 0] if num_channels == 1 else array
+    nibabel.save(nibabel.Nifti1Image(array.astype(np.float32), image.affine.numpy()), path)
 
 
 def _find_case(run: TrainedRun) -> tuple[list[Path], str]:

@@ -6,9 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from medkd.export.student_uncertainty import StudentUncertainty
+from medkd.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +58,9 @@ class UncertaintyScoring:
         waiting = [i for i in unlabeled if datastore.get_image_info(i).get(_WEIGHTS) != weights]
         chosen = waiting[: int(request.get("max_samples") or 0) or None]
         failed = 0
-        for number, image in enumerate(tqdm(chosen, desc="scoring images", unit="image"), start=1):
+        for number, image in enumerate(
+            progress(chosen, desc="scoring images", unit="image"), start=1
+        ):
             try:
                 score = uncertainty(datastore.get_image_uri(image))
             except (OSError, ValueError, RuntimeError) as error:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ignite.engine import Engine, Events
-from tqdm import tqdm
 
 from medkd.handlers.loss_terms import step_losses
+from medkd.progress import progress
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +41,7 @@ class ProgressHandler:
         self._loss = 0.0
         if self._bar is None:
             steps = engine.state.max_epochs * engine.state.epoch_length
-            self._bar = tqdm(
+            self._bar = progress(
                 total=steps, initial=engine.state.iteration, desc=self.description, unit="step"
             )
 

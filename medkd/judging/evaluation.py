@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tqdm import tqdm
-
 from medkd.judging.case_scoring import CaseScores, score_case
 from medkd.judging.pooled_prediction import predict, tempered
 from medkd.judging.prepared_case import prepare_case
 from medkd.predictors import measure_cost
+from medkd.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,11 +94,11 @@ def evaluate_cases(
         results[name] = MethodScores()
         if name in temperatures:
             results[f"{name}{TEMPERATURE_ENDING}"] = MethodScores()
-    with tqdm(total=len(items) * len(methods), desc=description, unit="prediction") as progress:
+    with progress(total=len(items) * len(methods), desc=description, unit="prediction") as bar:
         for number, item in enumerate(items):
             case = prepare_case(item, transform, device)
             for name, predictors in methods.items():
-                progress.set_postfix_str(f"{case.case_id}, {name.replace('_', ' ')}")
+                bar.set_postfix_str(f"{case.case_id}, {name.replace('_', ' ')}")
                 cost = None
                 if number == 0 and with_cost:
                     # It also pays, once, for memory and kernels that later predictions reuse.
@@ -111,7 +110,7 @@ def evaluate_cases(
                     method.cost = cost or method.cost
                     if case.spacing is not None:
                         method.spacings[case.case_id] = case.spacing
-                progress.update()
+                bar.update()
     return results
 
 

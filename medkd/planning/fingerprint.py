@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from medkd.errors import InvalidValueError
 from medkd.planning.case_measures import CaseMeasures, ChannelMeasures, measure_case
+from medkd.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,8 +150,8 @@ def take_fingerprint(manifest: Manifest, dataset_dir: str | Path) -> Fingerprint
             "the bundle for them, with --manifest and --dataset_dir."
         )
     folder = Path(dataset_dir).expanduser()
-    progress = tqdm(manifest.split_cases("train"), desc="taking the fingerprint", unit="case")
-    return summarize_measures([measure_case(case, manifest, folder) for case in progress], manifest)
+    bar = progress(manifest.split_cases("train"), desc="taking the fingerprint", unit="case")
+    return summarize_measures([measure_case(case, manifest, folder) for case in bar], manifest)
 
 
 def summarize_measures(measures: Sequence[CaseMeasures], manifest: Manifest) -> Fingerprint:

@@ -11,13 +11,13 @@ from monai.data.utils import compute_importance_map, dense_patch_slices
 from monai.inferers import Inferer, SliceInferer, SlidingWindowInferer
 from monai.utils import PytorchPadMode, convert_to_tensor, ensure_tuple_rep, fall_back_tuple
 from torch import nn
-from tqdm import tqdm
 
 from medkd.errors import InvalidTypeError, InvalidValueError
 from medkd.predictors._window_buffer import WindowBuffer
+from medkd.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from torch import Tensor
 
@@ -225,10 +225,10 @@ class PredictionMapsInferer(Inferer):
             dtype=torch.float32,
         )
 
-    def _batches(self, places: list[tuple[slice, ...]]) -> tqdm[list[tuple[slice, ...]]]:
+    def _batches(self, places: list[tuple[slice, ...]]) -> Iterable[list[tuple[slice, ...]]]:
         count = self.windows.sw_batch_size
         batches = [places[start : start + count] for start in range(0, len(places), count)]
-        return tqdm(
+        return progress(
             batches,
             desc="windows",
             leave=False,

@@ -7,8 +7,7 @@ import os
 import time
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partialmethod
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import ignite.distributed as idist
 import torch
@@ -16,9 +15,9 @@ import torch.distributed as dist
 from ignite.engine import Engine, Events
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
-from tqdm import tqdm
 
 from medkd.errors import InvalidValueError
+from medkd.progress import hide_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -232,7 +231,7 @@ def start_process_group(device: str | torch.device) -> ProcessGroup:
             "--device out, so that each process has a GPU of its own."
         )
     if rank > 0:
-        _hide_progress_bars()
+        hide_progress()
     store, _, _ = next(rendezvous("env://"))
     return ProcessGroup(rank, size, store, device)
 
@@ -268,8 +267,3 @@ def _take_buffers_of_main(network: nn.Module) -> None:
     # Otherwise processes would validate networks that differ in their running statistics.
     for buffer in network.buffers():
         dist.broadcast(buffer, src=0)
-
-
-def _hide_progress_bars() -> None:
-    hidden: Any = partialmethod(tqdm.__init__, disable=True)
-    tqdm.__init__ = hidden  # type: ignore[method-assign]

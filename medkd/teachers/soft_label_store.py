@@ -7,8 +7,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medkd.data import image_sha256
 from medkd.errors import InvalidValueError, MissingKeyError
-from medkd.files import atomic_write, sha256_of
+from medkd.files import atomic_write
 from medkd.functional import decode_probs
 from medkd.teachers.soft_label_file import read_codes, write_codes
 
@@ -107,7 +108,7 @@ class SoftLabelStore:
             entry = self._index["cases"].get(case["case_id"])
             if entry is None or not (self.directory / entry["file"]).is_file():
                 missing.append(case["case_id"])
-            elif entry["source_sha256"] != sha256_of(case[source]):
+            elif entry["source_sha256"] != image_sha256(case[source]):
                 _log.warning(
                     "The soft label of %s is written again: its image has changed.", case["case_id"]
                 )

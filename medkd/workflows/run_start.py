@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["start_run"]
 
 _TRAINING = "train.json"
-_PACKAGES = ("medkd", "monai", "torch", "pytorch-ignite", "numpy", "scipy", "nibabel", "Pillow")
+_PACKAGES = (
+    *("medkd", "monai", "torch", "pytorch-ignite", "numpy", "scipy"),
+    *("nibabel", "SimpleITK", "Pillow"),
+)
 
 
 def start_run(run: Run, *, known: str = _TRAINING, trains: bool = True) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from monai.transforms.compose import Compose
 from monai.utils.type_conversion import convert_to_tensor
-from tqdm import tqdm
 
-from medkd.files import sha256_of
+from medkd.data import image_sha256
+from medkd.progress import progress
 from medkd.runs.training_settings import training_settings
 from medkd.teachers import load_teacher
 
@@ -59,10 +59,10 @@ def write_soft_labels(run: Run) -> None:
     transform, inferer = Compose(run.value(_TRANSFORMS)), run.value(_INFERER)
     todo = [case for case in cases if case["case_id"] in missing]
     teachers = "one network" if run.num_members == 1 else f"{run.num_members} members"
-    for case in tqdm(todo, desc=f"soft labels of {teachers}", unit="case"):
+    for case in progress(todo, desc=f"soft labels of {teachers}", unit="case"):
         image = _plain(transform(dict(case))["image"], run.device)
         probs = inferer(image, teacher)[0]
-        store.write(case["case_id"], probs, source_sha256=sha256_of(case["image"]))
+        store.write(case["case_id"], probs, source_sha256=image_sha256(case["image"]))
         del probs  # or the next case is predicted beside it
 
 

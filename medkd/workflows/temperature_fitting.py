@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monai.transforms.compose import Compose
-from tqdm import tqdm
 
 from medkd.errors import InvalidValueError
 from medkd.functional import fit_temperature
 from medkd.judging.methods import predictors_by_method
 from medkd.judging.pooled_prediction import predict
 from medkd.judging.prepared_case import prepare_case
+from medkd.progress import progress
 from medkd.runs.json_files import write_json
 
 if TYPE_CHECKING:
@@ -76,6 +76,6 @@ def _predictions(
     device: str | torch.device,
     description: str,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
-    for item in tqdm(cases, desc=description.replace("_", " "), unit="case"):
+    for item in progress(cases, desc=description.replace("_", " "), unit="case"):
         case = prepare_case(item, transform, device)
         yield predict(predictor, case.image).probs, case.label, case.mask

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from medkd.data.dicom.dicom_files import find_dicom_files
 from medkd.data.dicom.header_reading import quiet_pydicom
@@ -24,6 +23,7 @@ from medkd.data.manifests.manifest_making import write_manifest
 from medkd.data.manifests.patient_split import split_patients
 from medkd.errors import InvalidValueError
 from medkd.files import atomic_folder
+from medkd.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,7 +127,7 @@ def _convert(
 ) -> _Findings:
     findings = _Findings()
     patients: dict[str, str] = {}
-    for place, listing in enumerate(tqdm(listings, desc="converting series", unit="series"), 1):
+    for place, listing in enumerate(progress(listings, desc="converting series", unit="series"), 1):
         try:
             series = read_listed_series(listing, where=f"series {place}")
             label, overlapping = paint_labels(sources[listing.number], choice, series)

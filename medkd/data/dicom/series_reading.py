@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from medkd.data.dicom.dicom_files import find_dicom_files
 from medkd.data.dicom.dicom_series import DicomSeries
@@ -15,9 +14,10 @@ from medkd.data.dicom.series_listing import group_series
 from medkd.data.dicom.slice_decoding import decode_slice
 from medkd.data.dicom.slice_geometry import order_slices
 from medkd.errors import InvalidValueError
+from medkd.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from medkd.data.dicom.series_listing import SeriesListing
 
@@ -79,8 +79,8 @@ def read_listed_series(listing: SeriesListing, *, where: str) -> DicomSeries:
     return DicomSeries(image, affine, listing.modality, tuple(headers))
 
 
-def _progress(order: list[int]) -> tqdm[int]:
-    return tqdm(order, desc="reading slices", unit="slice", leave=False)
+def _progress(order: list[int]) -> Iterable[int]:
+    return progress(order, desc="reading slices", unit="slice", leave=False)
 
 
 def _choose(found: Sequence[SeriesListing], number: int | None, *, where: Path) -> SeriesListing:

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from medkd.errors import InvalidValueError
 from medkd.files import atomic_write
+from medkd.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,7 +96,7 @@ def fill_folder(
     missing = [case for case in manifest["cases"] if not _is_complete(folder, case)]
     if missing or not manifest_path.is_file():
         _write_json(folder / _SETTINGS, settings)
-        for case in tqdm(missing, desc=title, unit="image"):
+        for case in progress(missing, desc=title, unit="image"):
             write_case(folder, case)
         _write_json(manifest_path, manifest)
     return str(manifest_path)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from medkd.data.images.volume_file_writer import write_volume
 from medkd.data.manifests.channel_proposal import name_modality
@@ -19,6 +18,7 @@ from medkd.data.ssl4mis.ssl4mis_sets import SSL4MIS_SETS, Ssl4misSet
 from medkd.data.ssl4mis.ssl4mis_volume import read_ssl4mis_volume
 from medkd.errors import InvalidValueError
 from medkd.files import atomic_folder
+from medkd.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,7 +75,7 @@ def convert_ssl4mis(
     values: set[int] = set()
     with atomic_folder(output_dir) as temporary:
         source = read_ssl4mis_folder(folder)
-        for case in tqdm(source.cases, desc="converting volumes", unit="volume"):
+        for case in progress(source.cases, desc="converting volumes", unit="volume"):
             image, label = read_ssl4mis_volume(case.files)
             values |= set(np.unique(label).tolist())
             for part, voxels in (("images", image), ("labels", label)):
