@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from medkd.judging.case_scoring import CaseScores, score_case
-from medkd.judging.pooled_prediction import predict, tempered
+from medkd.judging.pooled_prediction import background_out_of, predict, tempered
 from medkd.judging.prepared_case import prepare_case
 from medkd.predictors import measure_cost
 from medkd.progress import progress
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from medkd.functional import ErrorBins, ReliabilityBins
-    from medkd.judging.prepared_case import PreparedCase
+    from medkd.judging.pooled_prediction import Prediction
     from medkd.predictors import Predictor, PredictorCost
 
 __all__ = ["TEMPERATURE_ENDING", "MethodScores", "evaluate_cases"]
@@ -25,6 +25,7 @@ __all__ = ["TEMPERATURE_ENDING", "MethodScores", "evaluate_cases"]
 TEMPERATURE_ENDING = "_temperature"
 """What the name of a method ends in that is judged with a fitted temperature."""
 
+_View = tuple["torch.Tensor", "torch.Tensor | None"]
 _Bins = TypeVar("_Bins", "ReliabilityBins", "ErrorBins")
 
 
@@ -70,6 +71,7 @@ def evaluate_cases(
     device: str | torch.device,
     with_cost: bool = True,
     description: str = "evaluation",
+    own_images: Mapping[str, Callable[[Mapping[str, Any]], _View]] | None = None,
 ) -> dict[str, MethodScores]:
     """Score all methods on all cases, one case in memory at a time.
 
@@ -84,6 +86,10 @@ def evaluate_cases(
         device: where to compute.
         with_cost: measure the cost of each method, on the first case: three predictions more.
         description: of the progress bar.
+        own_images: for methods that are not given what ``transform`` makes of an image: name to
+            what makes of an item the image ``(1, C_in, *spatial)`` and bool ``(1, 1, *spatial)``
+            where the method answers (out of it, the background; ``None`` for everywhere), on the
+            device and on the same grid.
 
     Returns:
         The scores by method, in the order of ``methods``; behind one with temperatures the same
@@ -99,11 +105,18 @@ def evaluate_cases(
             case = prepare_case(item, transform, device)
             for name, predictors in methods.items():
                 bar.set_postfix_str(f"{case.case_id}, {name.replace('_', ' ')}")
+                image, view = case.image, None
+                if own_images and name in own_images:
+                    image, view = own_images[name](item)
                 cost = None
                 if number == 0 and with_cost:
                     # It also pays, once, for memory and kernels that later predictions reuse.
-                    cost = measure_cost(predictors[0], case.image)
-                scored = _score(case, predictors, temperatures.get(name, ()), class_names)
+                    cost = measure_cost(predictors[0], image)
+                predictions = _predict(predictors, image, temperatures.get(name, ()), view)
+                scored = {
+                    ending: [score_case(one, case, class_names=class_names) for one in found]
+                    for ending, found in predictions.items()
+                }
                 for ending, found in scored.items():
                     method = results[f"{name}{ending}"]
                     method.add(case.case_id, found)
@@ -114,22 +127,20 @@ def evaluate_cases(
     return results
 
 
-def _score(
-    case: PreparedCase,
+def _predict(
     predictors: Sequence[Predictor],
+    image: torch.Tensor,
     temperatures: Sequence[float],
-    class_names: Sequence[str],
-) -> dict[str, list[CaseScores]]:
-    """By the ending of the method's name: the scores of each predictor, and with a temperature."""
-    scored: dict[str, list[CaseScores]] = {}
-    for number, predictor in enumerate(predictors):
-        predictions = {"": predict(predictor, case.image)}
-        if temperatures:
-            predictions[TEMPERATURE_ENDING] = tempered(predictions[""], temperatures[number])
-        for ending, prediction in predictions.items():
-            found = score_case(prediction, case, class_names=class_names)
-            scored.setdefault(ending, []).append(found)
-    return scored
+    view: torch.Tensor | None,
+) -> dict[str, list[Prediction]]:
+    """By the ending of the method's name: what each predictor says, and with a temperature."""
+    predictions = [predict(predictor, image) for predictor in predictors]
+    if view is not None:
+        predictions = [background_out_of(view, prediction) for prediction in predictions]
+    if not temperatures:
+        return {"": predictions}
+    pairs = zip(predictions, temperatures, strict=True)
+    return {"": predictions, TEMPERATURE_ENDING: [tempered(*pair) for pair in pairs]}
 
 
 def _pool(pooled: dict[str, _Bins], bins: Mapping[str, _Bins]) -> None:

@@ -14,7 +14,7 @@ from medkd.functional import entropy, tempered_probs
 if TYPE_CHECKING:
     from medkd.predictors import Predictor
 
-__all__ = ["Prediction", "predict", "tempered"]
+__all__ = ["Prediction", "background_out_of", "predict", "tempered"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,25 @@ def predict(predictor: Predictor, image: torch.Tensor) -> Prediction:
     if probs is None or expected_entropy is None:
         raise FailureError(f"Expected {type(predictor).__name__} to have a member, but got none.")
     return Prediction(probs / num_members, expected_entropy / num_members, num_members, seconds)
+
+
+def background_out_of(view: torch.Tensor, prediction: Prediction) -> Prediction:
+    """A prediction that is sure of the background wherever no answer is given.
+
+    Args:
+        view: bool ``(1, 1, *spatial)``, true where one is given.
+        prediction: pooled members.
+
+    Returns:
+        The prediction, a copy.
+    """
+    probs = prediction.probs.where(view, 0.0)
+    probs[:, :1] = probs[:, :1].where(view, 1.0)
+    return replace(
+        prediction,
+        probs=probs,
+        expected_entropy=prediction.expected_entropy.where(view, 0.0),
+    )
 
 
 def tempered(prediction: Prediction, temperature: float) -> Prediction:

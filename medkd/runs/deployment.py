@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from monai.bundle.config_parser import ConfigParser
 from monai.inferers.inferer import SliceInferer
+from monai.utils.type_conversion import convert_to_tensor
 
 from medkd.errors import InvalidValueError, MissingFileError
 from medkd.files import sha256_of
@@ -123,6 +124,28 @@ class Deployment:
     def prepares_by(self, name: str) -> bool:
         """Whether a transform of this class, such as ``Spacingd``, is on the way to the network."""
         return any(type(transform).__name__ == name for transform in self.preparing)
+
+    def prepare(self, item: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """An image as it is prepared where nothing but its file is known, without a mask of it.
+
+        Args:
+            item: ``case_id`` and ``image``; what else is in it is not looked at.
+
+        Returns:
+            The image ``(1, C_in, *spatial)``, float32, and bool ``(1, 1, *spatial)`` where an
+            answer is given, ``None`` for everywhere; both on the device. Out of view it is the
+            background.
+        """
+        case = {name: item[name] for name in ("case_id", "image")}
+        for transform in self.preparing:
+            case = transform(case)
+        image, view = (
+            convert_to_tensor(case[name], track_meta=False, device=self.device).unsqueeze(0)
+            if name in case
+            else None
+            for name in ("image", "mask")
+        )
+        return image.float(), None if view is None else view.bool()
 
     def predictor(self) -> NetworkPredictor:
         """The student as one of the predictors that are judged."""

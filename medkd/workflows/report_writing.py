@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from medkd.judging.evaluation import MethodScores
     from medkd.predictors import Predictor
-    from medkd.runs import Run
+    from medkd.runs import Deployment, Run
 
 __all__ = ["evaluate_run"]
 
@@ -70,7 +70,8 @@ def evaluate_run(
         FileNotFoundError: if a member or the student is not trained.
         ValueError: if weights do not fit their network, or a case cannot be used.
     """
-    methods = _with_shipped(run, predictors_by_method(run.value("predictors")))
+    deployment = _deployment(run)
+    methods = _with_shipped(deployment, predictors_by_method(run.value("predictors")))
     prepared = [*(transforms or run.value("preprocessing"))]
     transform = Compose([*prepared, *run.value("evaluate::second_observer", [])])
     cases, device = run.value("evaluate::cases"), run.device
@@ -90,6 +91,8 @@ def evaluate_run(
         device=device,
         with_cost=shift is None,  # worse images cost the same
         description=f"evaluation on {name}",
+        # Where it is used, nobody has drawn its field of view.
+        own_images=None if deployment is None or shift else {AS_SHIPPED: deployment.prepare},
     )
     histories = run.histories(member_name="teacher" if "teacher" in methods else "member")
     results = EvaluationResults(
@@ -120,14 +123,21 @@ def evaluate_run(
     _log.info("Report: %s", page)
 
 
+def _deployment(run: Run) -> Deployment | None:
+    """What the run ships; ``None`` before that was made of its present weights."""
+    if deployment_is_current(run.folder, run.model_file):
+        return open_deployment(run.folder, device=run.device)
+    _log.warning("No deployment of these weights in %s: not judged as shipped.", run.folder)
+    return None
+
+
 def _with_shipped(
-    run: Run, methods: Mapping[str, Sequence[Predictor]]
+    deployment: Deployment | None, methods: Mapping[str, Sequence[Predictor]]
 ) -> dict[str, Sequence[Predictor]]:
     """The methods, and behind the student what the run's deployment makes of it."""
-    if not deployment_is_current(run.folder, run.model_file):
-        _log.warning("No deployment of these weights in %s: not judged as shipped.", run.folder)
+    if deployment is None:
         return dict(methods)
-    shipped = [open_deployment(run.folder, device=run.device).predictor()]
+    shipped = [deployment.predictor()]
     ordered: dict[str, Sequence[Predictor]] = {}
     for name, predictors in methods.items():
         ordered[name] = predictors

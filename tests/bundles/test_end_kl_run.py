@@ -3,11 +3,16 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from medkd.data import load_cases
+from medkd.prediction import find_inputs, predict_cases
+from medkd.runs import open_deployment
 
 METHODS = [
     *("single", "single_temperature", "test_time_augmentation", "mc_dropout"),
@@ -281,3 +286,34 @@ def test_removed_folder_is_trained_again_and_not_taken_from_the_old_weights(
     after = torch.load(model_file, weights_only=True)
     assert any(not torch.equal(before[name], after[name]) for name in before)
     assert (output_dir / "student" / "settings.json").is_file()
+
+
+def test_the_row_as_shipped_is_what_the_written_maps_say(finished_run, small, tmp_path):
+    """ECE and NLL by numpy, from the files that `medkd predict` writes and the labels' files."""
+    folder = Path(small["dataset_dir"])
+    with (finished_run / "report" / "cases.csv").open(newline="") as file:
+        rows = {
+            r["case_id"]: r for r in csv.DictReader(file) if r["method"] == "student_as_shipped"
+        }
+    deployment = open_deployment(finished_run, device="cpu", output_dir=tmp_path)
+    cases = load_cases(small["manifest"], folder, split="test")
+    assert rows.keys() == {case["case_id"] for case in cases}
+    for case in cases:
+        (scan,) = find_inputs(case["image"], spatial_dims=2, num_channels=3)
+        (_,) = predict_cases(deployment, [scan])
+        foreground, labels, view = (
+            np.asarray(Image.open(path)).astype(float)
+            for path in (tmp_path / f"{scan.case_id}_probability.png", case["label"], case["mask"])
+        )
+        inside = view > 0
+        foreground, vessel = foreground[inside] / 65535, labels[inside] > 0
+        of_label = np.where(vessel, foreground, 1 - foreground).clip(1e-6)
+        assert float(rows[case["case_id"]]["nll"]) == pytest.approx(
+            -np.log(of_label).mean(), abs=2e-4
+        )
+        confidence = np.maximum(foreground, 1 - foreground)
+        right = (foreground > 0.5) == vessel
+        place = np.ceil(confidence * 15).astype(int)
+        gaps = [abs((right[place == b] - confidence[place == b]).sum()) for b in range(1, 16)]
+        ece = float(rows[case["case_id"]]["ece"])
+        assert ece == pytest.approx(sum(gaps) / inside.sum(), abs=2e-4)
