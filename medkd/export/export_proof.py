@@ -15,6 +15,7 @@ import numpy as np
 from monai.bundle.config_parser import ConfigParser
 from PIL import Image
 
+from medkd.data.images.image_file_reader import open_picture
 from medkd.errors import FailureError, InvalidValueError
 from medkd.prediction import PredictionInput, predict_cases
 from medkd.runs import open_deployment
@@ -202,7 +203,7 @@ def _compare(expected: Path, found: Path, *, case: str) -> Proof:
 
 def _read(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     if path.suffix == ".png":
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             return np.asarray(picture), np.eye(4)
     image: nibabel.Nifti1Image = nibabel.load(path)
     return np.asanyarray(image.dataobj), image.affine
