@@ -304,20 +304,24 @@ def markdown(text: str) -> str:
     return _MARKUP.sub(lambda found: f"\\{found[0]}", one_line(text))
 
 
-def printable(text: str) -> str:
-    r"""A text for a terminal, which would obey what it does not show.
+def printable(text: str, encoding: str | None = None) -> str:
+    r"""A text for a terminal, which would obey what it does not show, and may lack letters.
 
     Args:
         text: any text, of several lines.
+        encoding: the terminal's; UTF-8 by default.
 
     Returns:
-        The same with an escape for every character that is not seen but line ends and tabulators.
+        The same with an escape for every character that is not seen but line ends and tabulators,
+        and for those that the encoding lacks.
 
     Example:
-        >>> printable("a\x1b[2J\n")
-        'a\\x1b[2J\n'
+        >>> printable("a\x1b[2J\n"), printable("Ödem", "ascii")
+        ('a\\x1b[2J\n', '\\xd6dem')
     """
-    return "".join(c if _is_seen(c) or c in "\t\n" else ascii(c)[1:-1] for c in text)
+    seen = "".join(c if _is_seen(c) or c in "\t\n" else ascii(c)[1:-1] for c in text)
+    encoding = encoding or "utf-8"
+    return seen.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _is_seen(character: str) -> bool:

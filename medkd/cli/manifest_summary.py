@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from medkd.cli.terminal import write
@@ -31,7 +32,8 @@ def describe_manifest(manifest: Manifest, path: str | Path, *, dataset_dir: str 
     write(f"{kind} of {manifest.num_channels} channel(s): {channels}")
     write(f"{manifest.num_classes} classes: {_shorten(manifest.class_names)}")
     write(f"{path}: {summarize_manifest(manifest)}")
-    write(f"now prove it: medkd data check {path} --dataset_dir {dataset_dir}")
+    there, folder = (shlex.quote(str(one)) for one in (path, dataset_dir))
+    write(f"now prove it: medkd data check {there} --dataset_dir {folder}")
 
 
 def summarize_manifest(manifest: Manifest) -> str:

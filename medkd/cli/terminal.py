@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from medkd.texts import one_line, printable
 
@@ -19,7 +19,7 @@ def write(text: str) -> None:
     Args:
         text: the line, or several.
     """
-    _write_to(sys.stdout, f"{text}\n")
+    sys.stdout.write(printable(f"{text}\n", sys.stdout.encoding))
 
 
 def write_problem(severity: str, text: str) -> None:
@@ -29,7 +29,8 @@ def write_problem(severity: str, text: str) -> None:
         severity: ``"error"`` or ``"warning"``.
         text: one sentence.
     """
-    _write_to(sys.stderr, f"medkd: {severity}: {one_line(text)}\n")
+    line = f"medkd: {severity}: {one_line(text)}\n"
+    sys.stderr.write(printable(line, sys.stderr.encoding))
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -57,9 +58,3 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in (header, *rows)
     )
     return "\n".join(lines)
-
-
-def _write_to(stream: TextIO, text: str) -> None:
-    """Write what a terminal neither obeys nor, having few letters, stumbles over."""
-    encoding = stream.encoding or "utf-8"
-    stream.write(printable(text).encode(encoding, "backslashreplace").decode(encoding))

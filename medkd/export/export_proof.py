@@ -17,6 +17,7 @@ from monai.transforms.io.array import LoadImage
 from PIL import Image
 
 from medkd.data import VolumeFileReader
+from medkd.data.images.image_file_reader import open_picture
 from medkd.data.images.volume_formats import is_itk_volume
 from medkd.errors import FailureError, InvalidValueError
 from medkd.prediction import PredictionInput, predict_cases
@@ -211,7 +212,7 @@ def _compare(expected: Path, found: Path, *, case: str) -> Proof:
 
 def _read(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     if path.suffix == ".png":
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             return np.asarray(picture), np.eye(4)
     image: nibabel.Nifti1Image = nibabel.load(path)
     return np.asanyarray(image.dataobj), image.affine

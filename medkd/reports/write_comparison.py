@@ -29,6 +29,7 @@ _SHIFT_CAPTION = (
     "Mean over cases as the images get worse. A predictor that may be trusted grows unsure as it "
     "grows wrong: its Dice falls, but ECE and AURC stay low. The numbers are in comparison.csv."
 )
+_LONGEST_NAME = 100  # characters of a figure's title in the name of its file
 _DATA_SETS_CAPTION = "Mean over cases with its 95% bootstrap interval, on every data set."
 
 
@@ -133,7 +134,7 @@ def _figures(reports: Sequence[StoredReport]) -> list[ReportFigure]:
 
 
 def _figure(index: int, title: str, caption: str, png: bytes) -> ReportFigure:
-    name = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
+    name = re.sub(r"[^a-z0-9]+", "_", title.lower())[:_LONGEST_NAME].strip("_")
     return ReportFigure(f"figure_{index + 1}_{name}.png", "shift", title, caption, png)
 
 

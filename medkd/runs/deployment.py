@@ -139,13 +139,13 @@ class Deployment:
         case = {name: item[name] for name in ("case_id", "image")}
         for transform in self.preparing:
             case = transform(case)
-        image, view = (
-            convert_to_tensor(case[name], track_meta=False, device=self.device).unsqueeze(0)
-            if name in case
-            else None
+        tensors: dict[str, torch.Tensor] = {
+            name: convert_to_tensor(case[name], track_meta=False, device=self.device).unsqueeze(0)
             for name in ("image", "mask")
-        )
-        return image.float(), None if view is None else view.bool()
+            if name in case
+        }
+        view = tensors.get("mask")
+        return tensors["image"].float(), None if view is None else view.bool()
 
     def predictor(self) -> NetworkPredictor:
         """The student as one of the predictors that are judged."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medkd.errors import sentence_of
+from medkd.texts import printable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,7 +37,7 @@ def report_errors_in_one_sentence(log_file: str | Path | None) -> None:
             sys.__excepthook__(kind, error, trace)
             return
         where = "" if log_file is None else _append_traceback(Path(log_file), error)
-        sys.stderr.write(f"\nmedkd: error: {sentence}\n{where}")
+        sys.stderr.write(printable(f"\nmedkd: error: {sentence}\n{where}", sys.stderr.encoding))
 
     sys.excepthook = hook
 

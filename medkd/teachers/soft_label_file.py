@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import h5py
 import torch
 
+from medkd.data.images.stored_array import stored_array
 from medkd.errors import InvalidValueError
 from medkd.files import atomic_write
 from medkd.functional import encode_probs
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["read_codes", "write_codes"]
 
 _DATASET = "codes"
+_DTYPE = "uint8"
 # About 2^16 voxels a chunk: a crop reads few voxels that it does not need, and a whole case is few
 # chunks. Below gzip level 4 a level costs time and saves nothing: most chunks are all background.
 _CHUNK_EDGES = {1: 65536, 2: 256, 3: 32}
@@ -43,7 +45,7 @@ def write_codes(path: str | Path, probs: torch.Tensor) -> None:
         codes = file.create_dataset(
             _DATASET,
             shape=(num_classes - 1, *spatial),
-            dtype="uint8",
+            dtype=_DTYPE,
             chunks=(num_classes - 1, *(min(edge, size) for size in spatial)),
             compression="gzip",
             compression_opts=_GZIP_LEVEL,
@@ -68,15 +70,18 @@ def read_codes(path: str | Path, region: tuple[slice, ...] = ()) -> torch.Tensor
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, or is something else.
+        ValueError: if the file is damaged, or is something else, such as a link to another file.
     """
     try:
         # No lock: a file is replaced, never changed, and some network disks have no locks.
         with h5py.File(path, "r", locking=False) as file:
-            codes = file[_DATASET][(slice(None), *region)]
+            stored = stored_array(file, _DATASET)
+            if stored.dtype != _DTYPE or stored.ndim - 1 not in _CHUNK_EDGES:
+                raise InvalidValueError(f"Expected codes, but got {stored.dtype} {stored.shape}.")
+            codes = stored[(slice(None), *region)]
     except FileNotFoundError:
         raise
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise InvalidValueError(
             f"Expected {path} to hold a soft label, but it cannot be read as such: it is damaged, "
             "or was written by something else. Remove it to have it written again."

@@ -27,6 +27,7 @@ from medkd.reports import (
 )
 from medkd.runs.deployment import deployment_is_current, open_deployment
 from medkd.runs.training_time import AS_SHIPPED, training_seconds
+from medkd.texts import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,7 +120,8 @@ def evaluate_run(
         shift=shift,
     )
     page = write_report(results, report_dir or run.value("report_dir"))
-    sys.stdout.write(f"\n{format_table(results)}\n\nReport: {page}\n")
+    said = f"\n{format_table(results)}\n\nReport: {page}\n"
+    sys.stdout.write(printable(said, sys.stdout.encoding))
     _log.info("Report: %s", page)
 
 

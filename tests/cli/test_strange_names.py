@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
+import shlex
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 from monai.bundle import ConfigParser
 
 from medkd.cli.main import main
+from medkd.cli.terminal import write, write_problem
 from medkd.data import make_manifest, read_manifest
 from medkd.runs.training_settings import training_settings
 
@@ -17,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("nothing_runs")
 STAGES = ("medkd.workflows.", "medkd.runs.this_run", "medkd.teachers.", ".run()")
 
 
-def plan(manifest, output, *more):
-    return main(["plan", str(manifest), "--output", str(output), "--num_members", "2", *more])
+def plan(manifest, output):
+    return main(["plan", str(manifest), "--output", str(output), "--num_members", "2"])
 
 
 def parser_of(bundle, name):
@@ -101,6 +107,36 @@ def test_a_planned_bundle_is_text_to_the_parser(strange_volumes, strange_name, t
     assert [case["case_id"] for case in found] == [strange_name]
     assert read_manifest(bundle / "manifest.json") == read_manifest(manifest)
     assert is_shown_in(strange_name, (bundle / "README.md").read_text())
+
+
+def config_files(readme):
+    """The files that the commands of a bundle's README name, as a shell hands them to MONAI."""
+    for line in readme.splitlines():
+        if line.startswith("python -m monai.bundle run"):
+            words = shlex.split(line)
+            given = words[words.index("--config_file") + 1]
+            yield from ast.literal_eval(given) if given.startswith("[") else [given]
+
+
+@pytest.mark.parametrize("name", ["a b", "$(touch x)", "it's", '`a`"b"', "$x\\y"])
+def test_commands_of_the_readme_name_the_files(strange_volumes, tmp_path, name):
+    _, manifest = strange_volumes(["one"], folder=name.replace('"', "'"))
+    bundle = tmp_path / "bundles" / name
+    assert main(["plan", str(manifest), "--output", str(bundle), "--method", "mtms_kd"]) == 0
+    files = list(config_files((bundle / "README.md").read_text()))
+    names = ["train", "train", "evaluate", "inference", "train", "slices"]
+    assert [Path(file).stem for file in files] == names
+    assert all(Path(file).is_file() for file in files)
+
+
+def test_a_terminal_without_letters_shows_the_rest(monkeypatch):
+    """One ``ä`` lost the whole table of ``data check``."""
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(io.BytesIO(), "ascii", write_through=True))
+    write("Ödem\x1b\n% ok")
+    write_problem("error", "ä")
+    assert sys.stdout.buffer.getvalue() == b"\\xd6dem\\x1b\n% ok\n"
+    assert sys.stderr.buffer.getvalue() == b"medkd: error: \\xe4\n"
 
 
 def test_all_of_them_at_once(strange_volumes, strange_names, tmp_path):

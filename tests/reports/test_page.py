@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from medkd.reports import write_report
 from medkd.reports.page import report_page
+from medkd.reports.stored_report import read_runs
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -152,3 +156,29 @@ def test_names_the_shift(make_results):
 
 def test_a_lone_method_is_not_compared(make_method, make_results):
     assert "Differences from" not in report_page(make_results([make_method("student")]), [])
+
+
+HOSTILE = "<script>x</script>"
+
+
+def test_strange_names_are_shown_as_they_are(
+    make_method, make_results, make_picture, strange_names, tmp_path
+):
+    names = [*strange_names, HOSTILE, "$\\foo$ $"]
+    classes = ["background", *names]
+    more = [f"{score}_{name}" for score in ("dice", "ece") for name in names]
+    methods = [
+        make_method(name, seed=seed, case_ids=names, more=more)
+        for seed, name in enumerate(("single", "student"))
+    ]
+    picture = replace(make_picture("worst"), case_id=names[-1])
+    results = make_results(methods, class_names=classes, pictures=[picture])
+    index = write_report(results, tmp_path / "report")
+    reader = PageReader()
+    reader.feed(index.read_text(encoding="utf-8"))
+    assert not {"script", "b"} & {tag for tag, _ in reader.tags}
+    shown = Counter(text.strip() for text in reader.text)
+    assert all(shown[name] >= 3 for name in names), "twice as a case, once as a class"
+    ((stored,),) = read_runs([tmp_path]).values()
+    assert stored.case_ids == set(names)
+    assert more[0] in stored.methods[0].scores[names[0]]

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import re
+from html import escape
 
 import pytest
 
@@ -11,6 +13,7 @@ from medkd.reports import write_comparison
 from medkd.reports.comparison_groups import shift_series
 from medkd.reports.result_files import cases_csv, metrics_json
 from medkd.reports.stored_report import read_runs
+from medkd.reports.write_comparison import _figure
 
 
 def store(results, folder):
@@ -213,3 +216,19 @@ class TestWriteComparison:
     def test_rejects_no_run(self, tmp_path):
         with pytest.raises(ValueError, match="Expected `runs` to have at least one run"):
             write_comparison([], tmp_path)
+
+
+def test_names_are_shown_as_they_are(make_method, make_results, strange_names, tmp_path):
+    runs, tags = [], "<script>x</script>"
+    for name in (*strange_names, "<b>"):
+        results = make_results([make_method("deep_ensemble"), make_method("student", seed=1)])
+        object.__setattr__(results, "dataset", f"{name}{tags}")
+        runs.append(store(results, tmp_path / "runs" / name / "report").parent)
+    page = text_of(write_comparison(runs, tmp_path / "comparison"))
+    assert not re.search("<(script|b)>", page)
+    assert all(escape(f"{name}{tags}") in page for name in strange_names)
+
+
+def test_a_figure_of_a_long_name_has_a_file():
+    figure = _figure(0, f"{'x' * 255}: {'y' * 200} (test) under shift", "", b"")
+    assert len(figure.file_name) < 120

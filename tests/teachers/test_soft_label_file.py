@@ -112,6 +112,44 @@ class TestDamage:
         with pytest.raises(ValueError, match=match):
             read_codes(path)
 
+    @pytest.mark.parametrize("kind", ["external link", "soft link", "virtual", "external", "group"])
+    def test_rejects_codes_of_another_file(self, probs, path, tmp_path, match, kind):
+        other = tmp_path / "other.h5"
+        write_codes(other, probs)
+        shape = read_codes(other).shape
+        (tmp_path / "raw").write_bytes(bytes(shape.numel()))
+        with h5py.File(path, "w") as file:
+            if kind == "external link":
+                file["codes"] = h5py.ExternalLink(str(other), "codes")
+            elif kind == "soft link":
+                file["there"] = read_codes(other).numpy()
+                file["codes"] = h5py.SoftLink("/there")
+            elif kind == "virtual":
+                layout = h5py.VirtualLayout(shape=tuple(shape), dtype="uint8")
+                layout[:] = h5py.VirtualSource(str(other), "codes", shape=tuple(shape))
+                file.create_virtual_dataset("codes", layout)
+            elif kind == "external":
+                raw = [(str(tmp_path / "raw"), 0, h5py.h5f.UNLIMITED)]
+                file.create_dataset("codes", shape=tuple(shape), dtype="uint8", external=raw)
+            else:
+                file.create_group("codes")
+        with pytest.raises(ValueError, match=match):
+            read_codes(path)
+
+    def test_rejects_codes_that_were_never_written(self, path, match):
+        """A kilobyte that HDF5 would make a gigabyte of zeros from."""
+        with h5py.File(path, "w") as file:
+            file.create_dataset("codes", (1, 1024, 1024, 1024), "uint8", chunks=(1, 32, 32, 32))
+        with pytest.raises(ValueError, match=match):
+            read_codes(path)
+
+    @pytest.mark.parametrize("dtype", ["float32", "int16", "S3"])
+    def test_rejects_codes_of_another_type(self, path, match, dtype):
+        with h5py.File(path, "w") as file:
+            file["codes"] = np.zeros((2, 5, 4, 3), dtype=dtype)
+        with pytest.raises(ValueError, match=match):
+            read_codes(path)
+
     def test_rejects_a_file_that_is_not_there(self, path):
         with pytest.raises(FileNotFoundError, match=r"eye\.h5"):
             read_codes(path)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from monai.data import MetaTensor
-from PIL import Image
 
-from medkd.data.images.image_file_reader import SUFFIXES, ImageFileReader
+from medkd.data.images.image_file_reader import SUFFIXES, ImageFileReader, open_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,5 +86,5 @@ class PictureChecks:
 def _orientation(path: Path) -> int:
     if path.suffix.lower() not in {".jpg", ".jpeg", ".tif", ".tiff", ".png"}:
         return 1
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         return int(picture.getexif().get(_EXIF_ORIENTATION, 1))

@@ -30,6 +30,7 @@ __all__ = ["write_segmentation"]
 _NAME = "medkd"
 _SERIES_NUMBER = 300  # beyond what scanners count to
 _LONGEST_LABEL = 64
+_UTF_8 = "ISO_IR 192"
 _CHECKED: dict[str, Callable[..., object]] = {
     "PatientBirthDate": DA,
     "StudyDate": DA,
@@ -100,13 +101,14 @@ def _make(
     class_names: Sequence[str],
 ) -> Dataset:
     segments = range(1, len(class_names))
+    names = [name.replace("\\", "/") for name in class_names]  # it would part a value in two
     first = _with_lawful_values(series.headers[0])
     step = float(np.linalg.norm(series.affine[:3, 2]))
     made: Dataset = highdicom.seg.Segmentation(
         source_images=[first, *series.headers[1:]],
         pixel_array=labels.transpose(2, 1, 0),  # slices, rows, columns
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[_describe(highdicom, n, class_names[n]) for n in segments],
+        segment_descriptions=[_describe(highdicom, n, names[n]) for n in segments],
         series_instance_uid=highdicom.UID(),
         series_number=_SERIES_NUMBER,
         sop_instance_uid=highdicom.UID(),
@@ -125,6 +127,10 @@ def _make(
         ),
         omit_empty_frames=len(segments) > _WHOLE_GRID,
     )
+    if not all(map(str.isascii, names)):
+        # The series' own character set may lack their letters.
+        made.decode()
+        made.SpecificCharacterSet = _UTF_8
     return made
 
 

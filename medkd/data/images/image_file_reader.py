@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SUFFIXES", "ImageFileReader", "stored_channels"]
+__all__ = ["SUFFIXES", "ImageFileReader", "open_picture", "stored_channels"]
 
 _NIFTI = (".nii", ".nii.gz")  # of one plane; a header without its data is no picture
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".bmp")
 SUFFIXES = (*_PICTURES, *_NIFTI)
+# Whatever a file is called, no other decoder is tried: that of EPS starts another program.
+_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "PPM", "BMP")
+_MOST_PIXELS = 89_478_485  # above which Pillow warns; a fundus photograph has fewer than 50 million
 _DEEP_GRAY = ("I", "F")  # first letter of Pillow's modes of more than eight bits: I, I;16, F
 
 
@@ -165,15 +168,45 @@ def stored_channels(path: str | Path) -> int:
     return 1 if gray else 3
 
 
+def open_picture(path: str | Path) -> Image.Image:
+    """Open a picture of the formats above, whatever it is called, without decoding its pixels.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The picture, to be closed.
+
+    Raises:
+        OSError: if it cannot be opened, or is of no such format.
+        ValueError: if it claims more pixels than a picture has.
+    """
+    try:
+        picture = Image.open(path, formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InvalidValueError(
+            f"Expected {path} to be a picture of at most {_MOST_PIXELS:,} pixels, but got: {error}"
+        ) from error
+    if picture.width * picture.height > _MOST_PIXELS:
+        picture.close()
+        raise InvalidValueError(
+            f"Expected {path} to be a picture of at most {_MOST_PIXELS:,} pixels, but got "
+            f"{picture.width} x {picture.height}."
+        )
+    return picture
+
+
 def _decode(path: Path) -> Image.Image:
     """The single frame of a picture, upright, with all its pixels in memory."""
     try:
-        with Image.open(path) as opened:
+        with open_picture(path) as opened:
             frames = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
             opened.load()
             # exif_transpose returns a copy without `format`, which the header is to state.
             upright = ImageOps.exif_transpose(opened)
             upright.format = opened.format
+    except InvalidValueError:
+        raise
     except Exception as error:  # decoders raise SyntaxError, struct.error, EOFError and more
         raise InvalidValueError(
             f"Expected {path} to be a whole image, but got: {error}."

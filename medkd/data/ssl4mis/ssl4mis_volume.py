@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from medkd.data.images.readable_file import check_readable
+from medkd.data.images.stored_array import stored_array
 from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with h5py.File(path, "r", locking=False) as file:
             there = sorted(file)
-            parts = {part: np.asarray(file[part]) for part in _PARTS if part in file}
+            parts = {part: np.asarray(stored_array(file, part)) for part in _PARTS if part in file}
     except OSError as error:
         raise InvalidValueError(
             f"Expected {path} to be a whole h5 file, but got: {error}."

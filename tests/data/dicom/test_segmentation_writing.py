@@ -109,6 +109,25 @@ def test_codes_are_of_snomed_where_the_name_is_known(series, labels, tmp_path):
     assert (kind.CodeValue, kind.CodingSchemeDesignator) == ("108369006", "SCT")
 
 
+@pytest.mark.parametrize("charset", [None, "ISO_IR 100", "ISO_IR 192"])
+def test_names_come_back_whatever_they_hold(dicom, tmp_path, strange_names, charset):
+    """``\\`` would make two values of one, so it is written as ``/``."""
+    made = dicom.slices()
+    for header in made:
+        if charset is not None:
+            header.SpecificCharacterSet = charset
+            header.PatientName = "Müller"
+    names = [*strange_names, "左心室", "a\\b", "ä" * 100]
+    series = read_series(dicom.save(made, tmp_path / "scan"))
+    path = tmp_path / "segmentation.dcm"
+    labels = np.arange(np.prod(dicom.shape)).reshape(dicom.shape) % (len(names) + 1)
+    write_segmentation(labels, series.affine, series, ["background", *names], path)
+    written = pydicom.dcmread(path)
+    assert written.PatientName == made[0].PatientName
+    labels = [str(segment.SegmentLabel) for segment in written.SegmentSequence]
+    assert labels == [*strange_names, "左心室", "a/b", "ä" * 64]
+
+
 def test_many_classes_leave_empty_frames_out(dicom, tmp_path):
     series = read_series(dicom.save(dicom.slices(), tmp_path / "scan"))
     labels = np.zeros(dicom.shape, dtype=np.uint8)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -182,6 +184,31 @@ class TestRejects:
             ValueError, match=r"x.png to be a whole image, but got: cannot identify"
         ):
             read(tmp_path / "x.png", 3)
+
+    @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+    def test_rejects_a_program_called_a_picture(self, tmp_path, monkeypatch, suffix):
+        """Pillow would hand it to Ghostscript, which runs it."""
+        started = []
+        monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_: started.append(1))
+        path = tmp_path / f"x.{suffix}"
+        path.write_text(
+            "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 3\n%%EndComments\nshowpage\n%%EOF\n"
+        )
+        with Image.open(path) as picture:
+            assert picture.format == "EPS"
+        with pytest.raises(ValueError, match=r"to be a whole image, but got: cannot identify"):
+            read(path, 3)
+        assert not started
+
+    @pytest.mark.parametrize("action", ["error", "ignore"])
+    @pytest.mark.parametrize("side", [9_500, 14_000])
+    def test_rejects_more_pixels_than_a_picture_has(self, tmp_path, action, side):
+        """A file of some kilobytes that would fill the memory; Pillow warns, or raises its own."""
+        Image.new("1", (side, side)).save(tmp_path / "x.png")
+        with warnings.catch_warnings():
+            warnings.simplefilter(action, Image.DecompressionBombWarning)
+            with pytest.raises(ValueError, match=r"x.png to be a picture of at most 89,478,485 p"):
+                read(tmp_path / "x.png", 1)
 
     def test_rejects_an_empty_file(self, tmp_path):
         (tmp_path / "x.png").touch()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 
@@ -71,6 +72,16 @@ def test_large_labels_need_more_than_a_byte(tmp_path, save_h5, arrays):
 def test_rejects(tmp_path, save_h5, arrays, change, message):
     with pytest.raises(ValueError, match=message):
         read_ssl4mis_volume([save_h5(tmp_path / "a.h5", **change(*arrays))])
+
+
+def test_rejects_an_image_in_another_file(tmp_path, save_h5, arrays):
+    image, label = arrays
+    save_h5(tmp_path / "other.h5", image=image)
+    path = save_h5(tmp_path / "a.h5", label=label)
+    with h5py.File(path, "a") as file:
+        file["image"] = h5py.ExternalLink("other.h5", "image")
+    with pytest.raises(ValueError, match=r"'image' of .*a\.h5 to be an array of the file itself"):
+        read_ssl4mis_volume([path])
 
 
 def test_rejects_slices_of_two_sizes(tmp_path, save_h5, arrays):
