@@ -7,8 +7,12 @@ RUN := $(VENV)/bin/python
 demo: $(VENV)/.demo  ## Train an ensemble, distil it and judge it, on made-up retinas
 	$(RUN) -m monai.bundle run training --config_file bundles/end_kl/train.json
 
-test: $(VENV)/.test  ## Run every test, one file a processor
+test: $(VENV)/.test  ## Run the tests, one file a processor
+	$(RUN) -m pytest --numprocesses auto --dist loadfile -m "not slow and not monailabel"
+
+test-all: $(VENV)/.test  ## Run those that take long, too, and plant the faults that must be seen
 	$(RUN) -m pytest --numprocesses auto --dist loadfile
+	$(RUN) tests/planted_faults.py
 
 test-monailabel: $(VENV)/.test $(VENV)/.monailabel  ## Run the real MONAI Label server on a student
 	MEDKD_MONAILABEL_PYTHON=$(abspath $(VENV)/monailabel/bin/python) $(RUN) -m pytest -m monailabel

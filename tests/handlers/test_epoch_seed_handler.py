@@ -50,6 +50,18 @@ def test_epochs_and_seeds_differ_in_every_source():
         assert len(set(source)) == len(streams)
 
 
+def test_processes_that_train_together_draw_apart(monkeypatch):
+    """Each sees its own batches; the first one sees what it would see alone."""
+    streams = []
+    for rank in range(3):
+        monkeypatch.setattr("ignite.distributed.get_rank", lambda rank=rank: rank)
+        streams += draws_of(5, epochs=2)
+    monkeypatch.undo()
+    assert streams[:2] == draws_of(5, epochs=2)
+    for source in zip(*streams, strict=True):
+        assert len(set(source)) == len(streams)
+
+
 def test_takes_seeds_of_any_size():
     assert draws_of(2**40, epochs=1) != draws_of(2**40 + 1, epochs=1)
 
