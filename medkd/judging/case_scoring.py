@@ -30,7 +30,7 @@ from medkd.functional import (
     root_mean_square_calibration_error,
 )
 from medkd.judging.structure_scoring import structure_scores
-from medkd.reports import REGION_ENDINGS, WHOLE_IMAGE_ENDINGS
+from medkd.reports import REGION_ENDINGS, WHOLE_IMAGE_ENDINGS, class_ending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,7 +179,7 @@ def _calibration_scores(
     }
     if len(class_names) > 2:
         for name, error in zip(class_names[1:], class_errors[1:], strict=True):
-            scores[f"ece_{name}"] = float(error)
+            scores[f"ece{class_ending(name)}"] = float(error)
     return scores
 
 

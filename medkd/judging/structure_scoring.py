@@ -11,6 +11,7 @@ from medkd.metrics import (
     surface_distances,
     volume_error_by_class,
 )
+from medkd.reports import class_ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ def structure_scores(
     if num_classes > 2:
         for metric, values in found.items():
             for name, value in zip(class_names[1:], values.tolist(), strict=True):
-                scores[f"{metric}_{name}"] = value
+                scores[f"{metric}{class_ending(name)}"] = value
     return scores
 
 

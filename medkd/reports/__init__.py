@@ -6,7 +6,7 @@ from medkd.reports.evaluation_results import CasePicture, EvaluationResults, Met
 from medkd.reports.method_cost import MethodCost
 from medkd.reports.reliability_figure import plot_reliability
 from medkd.reports.risk_coverage_figure import plot_risk_coverage
-from medkd.reports.score_columns import REGION_ENDINGS, WHOLE_IMAGE_ENDINGS
+from medkd.reports.score_columns import REGION_ENDINGS, WHOLE_IMAGE_ENDINGS, class_ending
 from medkd.reports.summary_statement import summary_statement
 from medkd.reports.terminal_table import format_table
 from medkd.reports.training_figure import plot_training_curves
@@ -22,6 +22,7 @@ __all__ = [
     "MethodCost",
     "MethodResult",
     "VolumeGrid",
+    "class_ending",
     "format_table",
     "plot_case",
     "plot_case_scores",

@@ -24,7 +24,7 @@ from medkd.reports.number_texts import (
     score_digits,
     seconds_text,
 )
-from medkd.reports.score_columns import score_column
+from medkd.reports.score_columns import class_ending, score_column
 from medkd.reports.tables import (
     calibration_columns,
     main_columns,
@@ -130,8 +130,9 @@ def class_table(results: EvaluationResults, score: ScoreColumn) -> str:
     """
     rows = []
     for name in results.class_names:
-        if f"{score.metric}_{name}" in results.metrics:
-            column = score_table_column(results.methods, score, f"_{name}")
+        ending = class_ending(name)
+        if f"{score.metric}{ending}" in results.metrics:
+            column = score_table_column(results.methods, score, ending)
             rows.append(f"<tr>{heading(name)}{''.join(map(cell, column.cells))}</tr>")
     styles = method_styles(results.methods)
     titles = "".join(heading(m.title, color=styles[m.name].color) for m in results.methods)

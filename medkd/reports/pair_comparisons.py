@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from medkd.reports.comparisons import compare_pairs
 from medkd.reports.paired_test import holm_correction
+from medkd.reports.score_columns import class_ending
 
 if TYPE_CHECKING:
     from medkd.reports.comparisons import Comparison
@@ -77,7 +78,7 @@ def compare_structures(results: EvaluationResults, metric: str) -> dict[str, lis
     pairs = planned_pairs(results)
     found = {}
     for name in results.class_names[1:]:
-        if comparisons := compare_pairs(pairs, f"{metric}_{name}"):
+        if comparisons := compare_pairs(pairs, f"{metric}{class_ending(name)}"):
             found[name] = comparisons
     flat = [comparison for group in found.values() for comparison in group]
     corrected = iter(holm_correction([comparison.p_value for comparison in flat]))

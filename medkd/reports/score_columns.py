@@ -5,6 +5,7 @@ A sentence a score, in plain words; some are long, which makes this file so.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "UNCERTAINTY_SCORES",
     "WHOLE_IMAGE_ENDINGS",
     "ScoreColumn",
+    "class_ending",
     "score_column",
     "score_title",
 ]
@@ -27,6 +29,27 @@ REGION_ENDINGS = {"field of view": "", "all pixels": "_all", "band": "_band"}
 
 WHOLE_IMAGE_ENDINGS = {"whole image": "", "band": "_band"}
 """The same for cases without a mask, where all voxels count."""
+
+_LIKE_A_REGION = re.compile(
+    "(_class)*(" + "|".join(re.escape(ending) for ending in REGION_ENDINGS.values() if ending) + ")"
+)
+
+
+def class_ending(name: str) -> str:
+    """What the id of a metric of one class ends in.
+
+    Args:
+        name: of the class.
+
+    Returns:
+        An underscore and the name. For a class that is called as a region is there is another one,
+        so that neither is taken for the other.
+
+    Example:
+        >>> class_ending("vessel"), class_ending("band")
+        ('_vessel', '_class_band')
+    """
+    return f"_class_{name}" if _LIKE_A_REGION.fullmatch(f"_{name}") else f"_{name}"
 
 
 @dataclass(frozen=True)

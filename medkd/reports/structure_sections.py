@@ -15,7 +15,7 @@ from medkd.reports.pair_comparisons import (
     planned_pairs,
 )
 from medkd.reports.pair_tables import pair_table, structure_pair_table
-from medkd.reports.score_columns import SCORES, STRUCTURE_SCORES, score_title
+from medkd.reports.score_columns import SCORES, STRUCTURE_SCORES, class_ending, score_title
 from medkd.reports.volume_grid import in_voxels
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _meanings(results: EvaluationResults, scores: Iterable[ScoreColumn]) -> str:
 def _missed(results: EvaluationResults) -> str:
     """How often each method found nothing of a structure; nothing said if that was not counted."""
     names = results.class_names[1:]
-    metrics = {f"missed_{name}": f"{name} of the " for name in names}
+    metrics = {f"missed{class_ending(name)}": f"{name} of the " for name in names}
     if len(names) == 1:
         metrics = {"missed": ""}
     parts, is_known = [], False

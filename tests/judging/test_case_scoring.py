@@ -9,7 +9,7 @@ from medkd.functional import entropy
 from medkd.judging.case_scoring import score_case
 from medkd.judging.pooled_prediction import Prediction
 from medkd.judging.prepared_case import BAND_RADIUS, PreparedCase
-from medkd.reports import REGION_ENDINGS
+from medkd.reports import REGION_ENDINGS, class_ending
 
 PERFECT = {
     *(f"{m}{end}" for m in ("ece", "brier", "nll") for end in REGION_ENDINGS.values()),
@@ -56,6 +56,21 @@ def test_certain_and_right_is_perfect(case):
     assert [scores.pop(name) for name in ("dice", "jaccard", "mcc")] == [1.0] * 3
     assert math.isnan(scores.pop("error_auroc"))  # there is no error to find
     assert scores == dict.fromkeys(PERFECT, 0.0)
+
+
+def test_a_class_may_be_called_as_a_region_is(case, spatial):
+    """Its ECE took the place of that of the band, or of all pixels."""
+    label, mask = case
+    probs = torch.rand(1, 5, *spatial, generator=torch.Generator().manual_seed(0)).softmax(dim=1)
+    plain, _ = score(probs, label, mask, names=("background", "a", "b", "c", "d"))
+    names = ("background", "band", "all", "class_band", "class_class_all")
+    named, _ = score(probs, label, mask, names=names)
+    for one, other in zip("abcd", names[1:], strict=True):
+        assert named[f"ece{class_ending(other)}"] == plain[f"ece_{one}"]
+        assert f"dice{class_ending(other)}" in named
+    assert named["ece_band"] == plain["ece_band"]
+    assert named["ece_all"] == plain["ece_all"]
+    assert len(named) == len(plain)
 
 
 def test_right_with_a_confidence_of_four_fifths(case):
