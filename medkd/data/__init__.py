@@ -35,6 +35,7 @@ from medkd.data.phantoms import (
     fundus_phantom,
     left_atrium_phantom,
 )
+from medkd.data.preparation import PreparedCases, PreparedDataset
 from medkd.data.semi_supervised_loader import SemiSupervisedLoader
 from medkd.data.ssl4mis import convert_ssl4mis
 from medkd.data.transforms import (
@@ -65,6 +66,8 @@ __all__ = [
     "Finding",
     "ImageFileReader",
     "Manifest",
+    "PreparedCases",
+    "PreparedDataset",
     "RestoreGeometryd",
     "SaveMapd",
     "SaveVolumed",
