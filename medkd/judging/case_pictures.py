@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from monai.transforms.io.array import LoadImage
 
-from medkd.data import ImageFileReader
+from medkd.errors import InvalidValueError
 from medkd.functional import entropy
 from medkd.judging.pooled_prediction import predict
 from medkd.judging.prepared_case import prepare_case
@@ -52,6 +51,7 @@ def pictures_of(
     scores: Mapping[str, float],
     *,
     transform: Callable[..., Any],
+    picture: Callable[[Mapping[str, Any]], torch.Tensor | None],
     predictors: Mapping[str, Predictor],
     device: str | torch.device,
     members: Predictor | None = None,
@@ -62,6 +62,8 @@ def pictures_of(
         items: ``case_id`` and files.
         scores: by case, to rank them.
         transform: the deterministic transforms.
+        picture: from an item to its image as it was taken, ``(C, width, height)`` of uint8; not
+            asked for volumes.
         predictors: what is shown, by method name.
         device: where to compute.
         members: whose members' disagreement is shown, too; ``None`` for none.
@@ -94,7 +96,7 @@ def pictures_of(
             CasePicture(
                 case_id=case_id,
                 title=title,
-                image=_display(by_id[case_id]["image"], case.image.shape[1]),
+                image=_display(picture(by_id[case_id])),
                 label=_upright(case.label[0, 0]),
                 mask=None if case.mask is None else _upright(case.mask[0, 0]),
                 methods=shown,
@@ -115,10 +117,9 @@ def _upright(map_: torch.Tensor) -> np.ndarray:
     return map_.cpu().numpy().T
 
 
-def _display(path: str, num_channels: int) -> np.ndarray:
+def _display(picture: torch.Tensor | None) -> np.ndarray:
     """The image as it was taken, ``(height, width)`` or ``(height, width, 3)``, in ``[0, 1]``."""
-    reader = ImageFileReader(num_channels=num_channels)
-    image = np.asarray(LoadImage(reader=reader, ensure_channel_first=True)(path), dtype=np.float32)
-    low, high = float(image.min()), float(image.max())
-    image = (image - low) / max(high - low, 1e-6)
-    return image[0].T if num_channels == 1 else np.transpose(image, (2, 1, 0))
+    if picture is None:
+        raise InvalidValueError("Expected a picture with its colors, but none was read.")
+    shades: np.ndarray = picture.numpy().astype(np.float32) / 255
+    return shades[0].T if len(shades) == 1 else np.transpose(shades, (2, 1, 0))

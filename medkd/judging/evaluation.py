@@ -71,7 +71,7 @@ def evaluate_cases(
     device: str | torch.device,
     with_cost: bool = True,
     description: str = "evaluation",
-    own_images: Mapping[str, Callable[[Mapping[str, Any]], _View]] | None = None,
+    own_images: Mapping[str, Callable[[Mapping[str, Any]], _View | None]] | None = None,
 ) -> dict[str, MethodScores]:
     """Score all methods on all cases, one case in memory at a time.
 
@@ -89,7 +89,7 @@ def evaluate_cases(
         own_images: for methods that are not given what ``transform`` makes of an image: name to
             what makes of an item the image ``(1, C_in, *spatial)`` and bool ``(1, 1, *spatial)``
             where the method answers (out of it, the background; ``None`` for everywhere), on the
-            device and on the same grid.
+            device and on the same grid; ``None`` where it is given what the others are.
 
     Returns:
         The scores by method, in the order of ``methods``; behind one with temperatures the same
@@ -106,8 +106,9 @@ def evaluate_cases(
             for name, predictors in methods.items():
                 bar.set_postfix_str(f"{case.case_id}, {name.replace('_', ' ')}")
                 image, view = case.image, None
-                if own_images and name in own_images:
-                    image, view = own_images[name](item)
+                own = own_images[name](item) if own_images and name in own_images else None
+                if own is not None:
+                    image, view = own
                 cost = None
                 if number == 0 and with_cost:
                     # It also pays, once, for memory and kernels that later predictions reuse.

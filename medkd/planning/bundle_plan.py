@@ -21,7 +21,7 @@ from medkd.planning.slices_choice import SLICES, choose_slices
 from medkd.planning.spacing_choice import choose_spacing, resampled_shape
 from medkd.planning.training_choices import (
     choose_batch_size,
-    choose_cache_rate,
+    choose_cache,
     choose_flip_probability,
     choose_rotation,
     choose_schedule,
@@ -168,12 +168,11 @@ def plan_bundle(
             batch_size=batch_size.value,
             has_members="member_num_epochs" in template.train,
         ),
-        "cache_rate": choose_cache_rate(
+        "cache_gb": choose_cache(
             shape=shape,
             num_cases=num_cases or fingerprint.num_cases,
             num_channels=len(fingerprint.channels),
             num_classes=len(class_names) + 1,
-            budget=budget,
         ),
         **settings.choices,
     }

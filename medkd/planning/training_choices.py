@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "choose_batch_size",
-    "choose_cache_rate",
+    "choose_cache",
     "choose_flip_probability",
     "choose_rotation",
     "choose_schedule",
@@ -127,30 +127,27 @@ def choose_schedule(
     }
 
 
-def choose_cache_rate(
-    *, shape: Sequence[int], num_cases: int, num_channels: int, num_classes: int, budget: float
+def choose_cache(
+    *, shape: Sequence[int], num_cases: int, num_channels: int, num_classes: int
 ) -> Choice:
-    """The share of prepared volumes that is kept in memory between epochs.
+    """Room for prepared volumes, on the disk beside the run and in memory.
 
     Args:
         shape: voxels of the median volume along each axis, after resampling.
         num_cases: training and validation cases.
         num_channels: image channels, float32.
         num_classes: classes, of which a soft label keeps one byte each.
-        budget: bytes that the volumes may take.
 
     Returns:
-        A share between 0 and 1.
+        Gigabytes, 10^9 bytes, 1 at least.
     """
     voxel_bytes = 4 * num_channels + 1 + num_classes
     total = num_cases * math.prod(shape) * voxel_bytes
-    rate = min(1.0, math.floor(100 * budget / total) / 100)
     reason = (
-        f"All {num_cases} prepared training and validation volumes take about "
-        f"{total / 2**30:.2f} GiB; as much as `--memory` is kept in main memory, the rest is read "
-        "again each time."
+        f"All {num_cases} prepared training and validation volumes take about {total / 1e9:.2f} "
+        "GB: as much is kept beside the run, and of the memory at most half."
     )
-    return Choice(rate, reason)
+    return Choice(float(max(1, math.ceil(total / 1e9))), reason)
 
 
 def choose_flip_probability(class_names: Sequence[str], *, modality: str) -> Choice:

@@ -21,6 +21,7 @@ _SEPARATOR = "::"
 _MONAI_PREFIX = "_"
 _RENAMED = {
     "temperature": "`distillation_temperature`",
+    "cache_rate": "`cache_gb`, gigabytes on the disk and in memory,",
     "evaluate::arguments": "the ids that it listed, each by itself",
     **{key: f'the word "{key}"' for key in ("image", "label", "mask", "soft_label", "pred")},
 }

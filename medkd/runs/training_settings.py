@@ -22,7 +22,8 @@ __all__ = ["check_same_settings", "training_settings", "write_settings"]
 _WITHOUT_EFFECT = frozenset(
     {
         "bundle_root",
-        "cache_rate",
+        "cache_dir",
+        "cache_gb",
         "config_file",
         "dataset_dir",
         "description",

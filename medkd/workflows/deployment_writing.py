@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from monai.bundle.config_parser import ConfigParser
 from monai.inferers.inferer import SliceInferer
-from monai.transforms.compose import Compose
 from monai.utils.type_conversion import convert_to_tensor
 
 from medkd.files import atomic_write, sha256_of
@@ -101,7 +100,7 @@ def _write_weights(run: Run, shipped: Path, temperature: float) -> bool:
 def _window(run: Run) -> torch.Tensor:
     """A window of a real image on the CPU, ``(1, C_in, *window)``, to prove a fold on."""
     case = run.value("validate::cases")[0]
-    prepared = Compose(list(run.value("preprocessing")))(dict(case))["image"]
+    prepared = run.value("prepared_cases").get(case)["image"]
     image: torch.Tensor = convert_to_tensor(prepared, track_meta=False, device="cpu").float()
     # One of its own: MONAI's SliceInferer changes its roi_size when it is used.
     windows = run.with_overrides().get_parsed_content("inferer")

@@ -30,9 +30,10 @@ from medkd.runs.training_time import AS_SHIPPED, training_seconds
 from medkd.texts import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from medkd.data import PreparedCases
     from medkd.judging.evaluation import MethodScores
     from medkd.predictors import Predictor
     from medkd.runs import Deployment, Run
@@ -73,8 +74,9 @@ def evaluate_run(
     """
     deployment = _deployment(run)
     methods = _with_shipped(deployment, predictors_by_method(run.value("predictors")))
-    prepared = [*(transforms or run.value("preprocessing"))]
-    transform = Compose([*prepared, *run.value("evaluate::second_observer", [])])
+    prepared: PreparedCases = run.value("prepared_cases")
+    first = prepared.get if transforms is None else Compose(list(transforms))
+    transform = Compose([first, *run.value("evaluate::second_observer", [])])
     cases, device = run.value("evaluate::cases"), run.device
     dataset = run.value("evaluate::dataset")
     name = dataset if shift is None else f"{dataset} {shift[0]} {shift[1]}"
@@ -92,8 +94,7 @@ def evaluate_run(
         device=device,
         with_cost=shift is None,  # worse images cost the same
         description=f"evaluation on {name}",
-        # Where it is used, nobody has drawn its field of view.
-        own_images=None if deployment is None or shift else {AS_SHIPPED: deployment.prepare},
+        own_images=None if deployment is None or shift else {AS_SHIPPED: _shipped(deployment)},
     )
     histories = run.histories(member_name="teacher" if "teacher" in methods else "member")
     results = EvaluationResults(
@@ -112,7 +113,9 @@ def evaluate_run(
         class_names=class_names,
         settings={key: str(value) for key, value in run.value("evaluate::settings").items()},
         histories=histories,
-        pictures=_pictures(cases, scored, methods, transform=transform, device=device)
+        pictures=_pictures(
+            cases, scored, methods, transform=first, picture=prepared.picture, device=device
+        )
         if shift is None
         else (),
         regions=_regions(scored),
@@ -131,6 +134,11 @@ def _deployment(run: Run) -> Deployment | None:
         return open_deployment(run.folder, device=run.device)
     _log.warning("No deployment of these weights in %s: not judged as shipped.", run.folder)
     return None
+
+
+def _shipped(deployment: Deployment) -> Callable[[Mapping[str, Any]], Any]:
+    """Where a student is used nobody has drawn the field of view of an image."""
+    return lambda item: deployment.prepare(item) if "mask" in item else None
 
 
 def _with_shipped(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from monai.transforms.compose import Compose
 from monai.utils.type_conversion import convert_to_tensor
 
 from medkd.data import image_sha256
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["write_soft_labels"]
 
 _log = logging.getLogger(__name__)
-_TRANSFORMS, _INFERER = "preprocessing", "inferer"
+_TRANSFORMS, _PREPARED, _INFERER = "preprocessing", "prepared_cases", "inferer"
 
 
 def write_soft_labels(run: Run) -> None:
@@ -56,11 +55,11 @@ def write_soft_labels(run: Run) -> None:
     teacher = load_teacher(
         run.value("members_dir"), run.num_members, temperature=temperature, device=run.device
     )
-    transform, inferer = Compose(run.value(_TRANSFORMS)), run.value(_INFERER)
+    prepared, inferer = run.value(_PREPARED), run.value(_INFERER)
     todo = [case for case in cases if case["case_id"] in missing]
     teachers = "one network" if run.num_members == 1 else f"{run.num_members} members"
     for case in progress(todo, desc=f"soft labels of {teachers}", unit="case"):
-        image = _plain(transform(dict(case))["image"], run.device)
+        image = _plain(prepared.get(case)["image"], run.device)
         probs = inferer(image, teacher)[0]
         store.write(case["case_id"], probs, source_sha256=image_sha256(case["image"]))
         del probs  # or the next case is predicted beside it

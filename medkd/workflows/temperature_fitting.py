@@ -6,8 +6,6 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai.transforms.compose import Compose
-
 from medkd.errors import InvalidValueError
 from medkd.functional import fit_temperature
 from medkd.judging.methods import predictors_by_method
@@ -47,7 +45,7 @@ def fit_temperatures(run: Run) -> None:
     if set(names) <= run.temperatures().keys():
         _log.info("All temperatures are there: %s.", path)
         return
-    cases, transform = run.value("validate::cases"), Compose(list(run.value("preprocessing")))
+    cases, transform = run.value("validate::cases"), run.value("prepared_cases").get
     temperatures = {
         name: [
             fit_temperature(

@@ -4,7 +4,7 @@ import pytest
 
 from medkd.planning.training_choices import (
     choose_batch_size,
-    choose_cache_rate,
+    choose_cache,
     choose_flip_probability,
     choose_rotation,
     choose_schedule,
@@ -52,11 +52,10 @@ def test_small_is_up_to_64_cubed():
     assert not is_small((64, 64, 65))
 
 
-def test_cache_holds_what_fits():
-    # 100 volumes of 1,000 voxels of 4 + 1 + 3 bytes are 800,000.
-    settings = {"shape": (10, 10, 10), "num_cases": 100, "num_channels": 1, "num_classes": 3}
-    rates = [choose_cache_rate(**settings, budget=b).value for b in (10**9, 800_000, 200_000, 10)]
-    assert rates == [1.0, 1.0, 0.25, 0.0]
+def test_cache_has_room_for_all():
+    # 100 volumes of 10^6 voxels of 4 + 1 + 3 bytes are 0.8 GB.
+    settings = {"shape": (100, 100, 100), "num_channels": 1, "num_classes": 3}
+    assert [choose_cache(**settings, num_cases=n).value for n in (100, 125, 126)] == [1, 1, 2]
 
 
 @pytest.mark.parametrize(

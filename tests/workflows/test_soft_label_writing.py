@@ -10,6 +10,7 @@ from torch.utils.weak import TensorWeakRef
 from medkd.teachers import SoftLabelStore, TeacherEnsemble
 from medkd.workflows import soft_label_writing, write_soft_labels
 
+PREPARED = {"_target_": "medkd.data.PreparedCases", "transforms": "@preprocessing"}
 LOAD = [{"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True}]
 
 
@@ -58,6 +59,7 @@ def write(monkeypatch, store, cases, make_run, tmp_path):
             "train": {"cases": cases},
             "distillation_temperature": temperature,
             "preprocessing": transforms,
+            "prepared_cases": PREPARED,
             "inferer": {"_target_": "SimpleInferer"} if callable(inferer) else inferer,
         }
         made = make_run(**ids)

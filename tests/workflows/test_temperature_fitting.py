@@ -53,7 +53,7 @@ def fit(run_dir, make_run, predictors, cases):
             model_file=str(run_dir / "models" / "model.pt"),
             temperatures_file=str(run_dir / "temperatures.json"),
             predictors=predictors,
-            preprocessing=[],
+            prepared_cases={"_target_": "medkd.data.PreparedCases", "transforms": []},
             validate={"cases": cases},
             evaluate={"temperature_scaled": list(names)},
         )

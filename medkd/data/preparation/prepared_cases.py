@@ -70,7 +70,7 @@ class PreparedCases:
         directory: str | Path | None = None,
         gigabytes: float = 16.0,
         image_key: str = "image",
-        ignored_keys: Sequence[str] = ("soft_label",),
+        ignored_keys: Sequence[str] = ("soft_label", "label_2nd"),
     ) -> None:
         if gigabytes < 0:
             raise InvalidValueError(
