@@ -125,7 +125,8 @@ FAULTS = (
         "medkd/predictors/probabilities_inferer.py",
         "        probs: Probs = self.windows(plain, probs_of)\n        return probs\n",
         "        return self.windows(plain, network).softmax(dim=1)\n",
-        "tests/bundles/test_end_kl_run.py::test_the_row_as_shipped_is_what_the_written_maps_say",
+        "tests/predictors/test_probabilities_inferer.py::"
+        "test_are_those_of_the_predictor_that_is_judged",
     ),
     Fault(
         "temperatures of other weights are taken for these",

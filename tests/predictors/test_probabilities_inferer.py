@@ -20,7 +20,7 @@ class _OfItsWindow(nn.Module):
 
     def forward(self, window):
         spread = window.flatten(1).std(dim=1).view(-1, *[1] * (window.dim() - 1))
-        return torch.cat([window * 3, spread * 5, -window], dim=1)
+        return torch.cat([window * 3, spread * 5 + 0 * window, -window], dim=1)
 
 
 def test_are_those_of_the_predictor_that_is_judged(image):
