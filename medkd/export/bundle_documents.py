@@ -121,10 +121,15 @@ def _readme(run: TrainedRun, metadata: Mapping[str, Any]) -> str:
             "python -m monai.bundle run --config_file configs/train.json --dataset_dir DATA",
             "```",
             "",
-            f"The first writes label maps on the grid of each image: {_classes(run)}. Where "
+            "The first writes label maps on the grid of each image, in the values of the data "
+            f"set's own labels: {_classes(run)}. Where "
             "`configs/metadata.json` and a viewer have another name, `labels.json` has both. An "
             "image of several channels is one file. The second goes on from `models/model.pt`, and "
-            f"replaces it, with images and labels of class indices in {_folders(run)}.",
+            f"replaces it, with images and labels of these values in {_folders(run)}.",
+            "",
+            "## Calibration",
+            "",
+            _calibration(run),
             "",
             "## Intended use and limitations",
             "",
@@ -143,8 +148,23 @@ def _readme(run: TrainedRun, metadata: Mapping[str, Any]) -> str:
 
 
 def _classes(run: TrainedRun) -> str:
-    names = enumerate(run.manifest.class_names)
-    return ", ".join(f"{index} {markdown(name)}" for index, name in names)
+    names = zip(run.opened.label_values, run.manifest.class_names, strict=True)
+    return ", ".join(f"{value} {markdown(name)}" for value, name in names)
+
+
+def _calibration(run: TrainedRun) -> str:
+    record = run.opened.record
+    if not record.get("is_calibrated"):
+        return (
+            "No temperature was fitted: probabilities are those of the network as it was trained."
+        )
+    where = "within the weights" if record["is_folded"] else "before the softmax, in `inferer`"
+    return (
+        f"Probabilities are at the temperature {record['calibration_temperature']:.4g}, fitted on "
+        f"validation cases and applied {where}; the scores above are of what is here, of weights "
+        f"with the SHA-256 `{record['sha256']}`. Those that training puts in their place are "
+        "uncalibrated until a temperature is fitted for them."
+    )
 
 
 def _folders(run: TrainedRun) -> str:

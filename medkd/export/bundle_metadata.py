@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import medkd
+from medkd.files import sha256_of
 from medkd.texts import safe_name, safe_names
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def shipped_names(manifest: Manifest) -> dict[str, Any]:
 
     Returns:
         The content of ``labels.json``: ``dataset`` with ``name`` and ``safe_name``, and of every
-        entry of ``labels`` and ``channels`` the ``index`` as well.
+        entry of ``labels`` and ``channels`` the ``index`` as well; ``value`` is what label maps
+        hold for a label.
     """
 
     def listed(names: Sequence[str], fallback: str) -> list[dict[str, Any]]:
@@ -51,9 +53,15 @@ def shipped_names(manifest: Manifest) -> dict[str, Any]:
             for index, (name, safe) in enumerate(both)
         ]
 
+    labels = [
+        entry | {"value": value}
+        for entry, value in zip(
+            listed(manifest.class_names, "class"), manifest.written_label_values, strict=True
+        )
+    ]
     return {
         "dataset": {"name": manifest.name, "safe_name": safe_name(manifest.name)},
-        "labels": listed(manifest.class_names, "class"),
+        "labels": labels,
         "channels": listed([*manifest.channel_names.values()], "channel"),
     }
 
@@ -73,6 +81,8 @@ def bundle_metadata(run: TrainedRun, *, name: str) -> dict[str, Any]:
     names = shipped_names(manifest)
     classes, channels = ([one["safe_name"] for one in names[k]] for k in ("labels", "channels"))
     listed = ", ".join(f"{index} {text}" for index, text in enumerate(classes))
+    values = zip(run.opened.label_values, classes, strict=True)
+    stored = ", ".join(f"{value} {text}" for value, text in values)
     structures = ", ".join(classes[1:])
     return {
         "schema": _SCHEMA,
@@ -94,9 +104,12 @@ def bundle_metadata(run: TrainedRun, *, name: str) -> dict[str, Any]:
         "data_type": _DATA_TYPE[run.opened.image_dims],
         "image_classes": f"{', '.join(channels)}; normalized as "
         "`preprocessing` in configs/inference.json says",
-        "label_classes": f"single channel, {listed}",
+        "label_classes": f"single channel, {stored}",
         "pred_classes": f"{manifest.num_classes} channels of logits, {listed}",
         "eval_metrics": _scores(run),
+        "weights_sha256": sha256_of(run.opened.model_file),
+        "calibration_temperature": run.opened.record.get("calibration_temperature", 1.0),
+        "is_calibrated": run.opened.record.get("is_calibrated", False),
         "intended_use": _INTENDED_USE,
         "references": [safe_name(manifest.citation)] if manifest.citation else [],
         "network_data_format": _data_format(run, classes=classes, channels=channels),
