@@ -18,10 +18,10 @@ from monai.transforms.traits import RandomizableTrait
 from monai.transforms.transform import Transform
 from monai.transforms.utility.dictionary import DeleteItemsd, SelectItemsd
 from monai.transforms.utils import convert_to_contiguous
-from tqdm import tqdm
 
 from medkd.data.preparation.prepared_entry import same_voxels, tensors_of
 from medkd.errors import InvalidValueError
+from medkd.progress import progress as bar_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,7 +98,7 @@ class PreparedDataset(Dataset):
 
     def _keep_all(self, *, progress: bool) -> None:
         """Prepare all items, until there is no more room for them."""
-        bar = tqdm(self.data, desc="Loading dataset", disable=not progress)
+        bar = bar_of(self.data, desc="preparing cases", unit="case", disable=not progress)
         for index, item in enumerate(bar):
             result = convert_to_contiguous(self._deterministic(item))
             entry = self.cases.kept(item)

@@ -171,6 +171,15 @@ def test_decodes_once_for_all(both, decodings, other_process, tmp_path):
     assert not decodings
 
 
+def test_the_bar_is_hidden_where_bars_are(make_cases, preprocessing, monkeypatch, capsys):
+    items, steps = make_cases(2), preprocessing(2)
+    cases = PreparedCases(steps)
+    for hidden, progress in ((False, True), (False, False), (True, True)):
+        monkeypatch.setattr("medkd.progress._hidden", hidden)
+        PreparedDataset(items, steps, cases=cases, progress=progress)
+        assert ("preparing cases" in capsys.readouterr().err) == (progress and not hidden)
+
+
 class TestMemory:
     def test_what_is_kept_is_not_made_again(self, make_cases, preprocessing, decodings):
         items, steps = make_cases(2), preprocessing(2)
