@@ -74,7 +74,11 @@ class Row:
             }
         parser = ConfigParser(config)
         parser.update(
-            {"dataset_dir": str(folder / "data"), "soft_labels_dir": str(folder / "labels")}
+            {
+                "dataset_dir": str(folder / "data"),
+                "soft_labels_dir": str(folder / "labels"),
+                "cache_dir": str(folder / "cache"),
+            }
         )
         parser.update(
             {"train::handlers": [], "num_epochs": 1, "steps_per_epoch": 10_000, **overrides}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from monai.data.dataset import Dataset
-from monai.data.meta_tensor import MetaTensor
 from monai.data.utils import set_rnd
 from monai.transforms.croppad.dictionary import (
     Cropd,
@@ -18,10 +17,11 @@ from monai.transforms.croppad.dictionary import (
 from monai.transforms.traits import RandomizableTrait
 from monai.transforms.transform import Transform
 from monai.transforms.utility.dictionary import DeleteItemsd, SelectItemsd
-from tqdm import tqdm
+from monai.transforms.utils import convert_to_contiguous
 
 from medkd.data.preparation.prepared_entry import same_voxels, tensors_of
 from medkd.errors import InvalidValueError
+from medkd.progress import progress as bar_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,13 +98,11 @@ class PreparedDataset(Dataset):
 
     def _keep_all(self, *, progress: bool) -> None:
         """Prepare all items, until there is no more room for them."""
-        bar = tqdm(self.data, desc="Loading dataset", disable=not progress)
+        bar = bar_of(self.data, desc="preparing cases", unit="case", disable=not progress)
         for index, item in enumerate(bar):
-            result = self._deterministic(item)
+            result = convert_to_contiguous(self._deterministic(item))
             entry = self.cases.kept(item)
-            shared = {} if entry is None else dict(entry.values)
-            result = _sharing(result, shared)
-            theirs = {_place(tensor) for tensor in tensors_of(shared)}
+            theirs = set() if entry is None else set(map(_place, tensors_of(entry.values)))
             own = sum(x.nbytes for x in tensors_of(result) if _place(x) not in theirs)
             if self.cases.memory.lend(self, own):
                 self._kept[index] = result
@@ -131,32 +129,6 @@ def _is_random(step: Any) -> bool:  # noqa: ANN401 - any callable
 
 def _only_takes(step: Any) -> bool:  # noqa: ANN401
     return isinstance(step, _TAKING_PARTS) and type(step).__module__.startswith("monai.")
-
-
-def _sharing(result: Any, shared: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """The result, with the voxels of a prepared case where they are the same.
-
-    Many transforms copy: a pad that has nothing to add, for one.
-    """
-    if not isinstance(result, dict):
-        return result
-    return {key: _sharing_one(value, shared.get(key)) for key, value in result.items()}
-
-
-def _sharing_one(value: Any, other: Any) -> Any:  # noqa: ANN401
-    if not isinstance(value, torch.Tensor):
-        return value
-    plain = value.as_tensor() if isinstance(value, MetaTensor) else value
-    voxels = plain.contiguous()
-    if isinstance(other, torch.Tensor):
-        theirs = other.as_tensor() if isinstance(other, MetaTensor) else other
-        if theirs.dtype == plain.dtype and torch.equal(theirs, plain):
-            voxels = theirs
-    if not isinstance(value, MetaTensor):
-        return voxels
-    sharing = voxels.as_subclass(MetaTensor)
-    sharing.__dict__ = value.__dict__
-    return sharing
 
 
 def _place(tensor: torch.Tensor | np.ndarray) -> int:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
+import weakref
 from pathlib import Path
 
 import nibabel
@@ -307,6 +309,23 @@ class TestMemory:
         assert second.get(item)["image"].data_ptr() == image.data_ptr()
         other = PreparedCases(preprocessing(2), directory=tmp_path / "other")
         assert other.get(item)["image"].data_ptr() != image.data_ptr()
+
+    def test_of_the_last_folder_outlives_those_who_work_with_it(
+        self, tmp_path, make_cases, preprocessing, decodings
+    ):
+        item = make_cases(2)[0]
+        PreparedCases(preprocessing(2), directory=tmp_path / "cache").get(item)
+        shutil.rmtree(tmp_path / "cache")
+        gc.collect()
+        decodings.clear()
+        cases = PreparedCases(preprocessing(2), directory=tmp_path / "cache")
+        cases.get(item)
+        assert not decodings
+        memory = weakref.ref(cases.memory)
+        del cases
+        PreparedCases(preprocessing(2), directory=tmp_path / "other")
+        gc.collect()
+        assert memory() is None
 
     def test_holds_no_more_than_it_may(self, make_cases, preprocessing):
         items = make_cases(2)

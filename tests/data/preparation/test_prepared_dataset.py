@@ -148,9 +148,8 @@ def test_epochs_are_seeded_as_those_of_cache_dataset(both):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_workers_draw_as_those_of_cache_dataset(both, spatial_dims):
-    if spatial_dims == 2:
-        pytest.skip("Processes are slow, and one number of axes is as good as another.")
+@pytest.mark.parametrize("spatial_dims", [3], indirect=True)
+def test_workers_draw_as_those_of_cache_dataset(both):
     given = []
     for dataset in both("a crop by classes"):
         torch.manual_seed(3)
@@ -172,7 +171,25 @@ def test_decodes_once_for_all(both, decodings, other_process, tmp_path):
     assert not decodings
 
 
+def test_the_bar_is_hidden_where_bars_are(make_cases, preprocessing, monkeypatch, capsys):
+    items, steps = make_cases(2), preprocessing(2)
+    cases = PreparedCases(steps)
+    for hidden, progress in ((False, True), (False, False), (True, True)):
+        monkeypatch.setattr("medkd.progress._hidden", hidden)
+        PreparedDataset(items, steps, cases=cases, progress=progress)
+        assert ("preparing cases" in capsys.readouterr().err) == (progress and not hidden)
+
+
 class TestMemory:
+    def test_what_is_kept_is_not_made_again(self, make_cases, preprocessing, decodings):
+        items, steps = make_cases(2), preprocessing(2)
+        dataset = PreparedDataset(items, steps, cases=PreparedCases(steps), progress=False)
+        dataset.cases.memory._entries.clear()
+        decodings.clear()
+        for index in (0, 2, -1):
+            assert "image" in dataset[index]
+        assert not decodings
+
     def test_voxels_that_no_transform_changed_are_kept_once(
         self, spatial_dims, make_cases, preprocessing
     ):
