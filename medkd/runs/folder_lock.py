@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -37,7 +36,7 @@ class FolderLock:
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         self._closing = weakref.finalize(self, os.close, self._file)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_file(self._file)
         except OSError as error:
             other = _describe(self.path.read_text(encoding="utf-8"))
             self.release()
@@ -83,6 +82,14 @@ def lock_folder(folder: str | Path) -> FolderLock:
     if lock is None or not lock.is_held:
         lock = _held[path] = FolderLock(path)
     return lock
+
+
+def _lock_file(file: int) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows, where nobody is kept out
+        return
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _describe(text: str) -> str:

@@ -38,7 +38,7 @@ def test_are_trained_judged_predicted_and_exported_as_text(
     assert main([*plan, "--num_members", "1"]) == 0
     run(run_id="training", config_file="planned/train.json", **TINY, output_dir="runs/text")
 
-    with open("runs/text/report/cases.csv", newline="") as file:
+    with (tmp_path / "runs" / "text" / "report" / "cases.csv").open(newline="") as file:
         judged = {row["case_id"] for row in csv.DictReader(file)}
     known = json.loads((tmp_path / "runs" / "text" / "manifest.json").read_text())
     assert judged == set(known["splits"]["test"])
