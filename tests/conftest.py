@@ -41,6 +41,26 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture
+def enter_bundle(monkeypatch):
+    """Go into an exported bundle's folder, as MONAI's commands expect.
+
+    Each bundle has `scripts` of its own, and Python would keep those of the one before.
+    """
+
+    def forget():
+        for name in [n for n in sys.modules if n.split(".")[0] == "scripts"]:
+            del sys.modules[name]
+
+    def enter(folder):
+        forget()
+        monkeypatch.chdir(folder)
+        monkeypatch.syspath_prepend(str(folder))
+
+    yield enter
+    forget()
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """Folder of a real data set by name, beside the repository; tests skip without it."""

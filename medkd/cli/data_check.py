@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medkd.cli.manifest_summary import summarize_manifest
-from medkd.cli.terminal import format_table, write
+from medkd.cli.terminal import aligned, write
 from medkd.cli.verb import Verb
 from medkd.errors import InvalidValueError
 from medkd.progress import progress
@@ -87,7 +87,7 @@ def _report(
     ]
     rows += [("-", "-", "-", finding.severity, finding.message) for finding in unused]
     if rows:
-        write(format_table(("case", "patient", "split", "severity", "what"), rows))
+        write(aligned(("case", "patient", "split", "severity", "what"), rows))
         write("")
     write(f"{manifest.name}: {summarize_manifest(manifest)}")
     return _summarize(checked, num_warnings=sum(row[3] == "warning" for row in rows))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medkd.cli.argument_types import names
 from medkd.cli.manifest_summary import describe_manifest
-from medkd.cli.verb import Verb
+from medkd.cli.verb import Verb, names
 from medkd.errors import InvalidValueError
 
 if TYPE_CHECKING:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medkd.cli.argument_types import names
 from medkd.cli.manifest_summary import describe_manifest
 from medkd.cli.split_options import add_split_options, read_fractions
-from medkd.cli.verb import Verb
+from medkd.cli.verb import Verb, names
 
 if TYPE_CHECKING:
     import argparse

@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medkd.cli.argument_types import names
 from medkd.cli.manifest_summary import describe_manifest
 from medkd.cli.split_options import add_split_options, read_fractions
 from medkd.cli.terminal import write_problem
-from medkd.cli.verb import Verb
+from medkd.cli.verb import Verb, names
 from medkd.errors import ExistingFileError
 
 if TYPE_CHECKING:

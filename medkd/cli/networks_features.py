@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medkd.cli.terminal import format_table, write
+from medkd.cli.terminal import aligned, write
 from medkd.cli.verb import Verb
 from medkd.errors import InvalidValueError, MissingFileError
 
@@ -62,7 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for path, shape in shapes.items()
         if arguments.depth == 0 or depths[path] <= arguments.depth
     ]
-    write(format_table(("path", "channels", f"of {' x '.join(map(str, size))}"), rows))
+    write(aligned(("path", "channels", f"of {' x '.join(map(str, size))}"), rows))
     if len(rows) < len(shapes):
         write(f"modules within these: --depth {arguments.depth + 1}")
     return 0

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medkd.cli.terminal import format_table, write
+from medkd.cli.terminal import aligned, write
 from medkd.cli.verb import Verb
 from medkd.errors import InvalidValueError
 from medkd.files import bundle_names
@@ -91,7 +91,7 @@ def _run(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         overwrite=arguments.overwrite,
     )
-    write(format_table(("id", "value"), [(name, str(plan[name])) for name in _SHOWN]))
+    write(aligned(("id", "value"), [(name, str(plan[name])) for name in _SHOWN]))
     write(f"{path}: why these numbers is in its README.md")
     config_file = shlex.quote(str(path / "train.json"))
     write(f"now train: python -m monai.bundle run training --config_file {config_file}")

@@ -10,7 +10,7 @@ from medkd.texts import one_line, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["format_table", "write", "write_problem"]
+__all__ = ["aligned", "write", "write_problem"]
 
 
 def write(text: str) -> None:
@@ -33,7 +33,7 @@ def write_problem(severity: str, text: str) -> None:
     sys.stderr.write(printable(line, sys.stderr.encoding))
 
 
-def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, the last one ragged.
 
     Args:
@@ -44,9 +44,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         The table as lines.
 
     Example:
-        >>> for line in format_table(
-        ...     ("case", "what"), [("a", "x"), ("long name", "y")]
-        ... ).splitlines():
+        >>> for line in aligned(("case", "what"), [("a", "x"), ("long name", "y")]).splitlines():
         ...     print(repr(line))
         'case       what'
         'a          x'

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-__all__ = ["Verb"]
+__all__ = ["Verb", "names"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,19 @@ class Verb:
         )
         self.add_arguments(parser)
         parser.set_defaults(run=self.run)
+
+
+def names(text: str) -> list[str]:
+    """Names with commas between.
+
+    Args:
+        text: the names.
+
+    Returns:
+        Each without the space around it.
+
+    Example:
+        >>> names("background, vessel")
+        ['background', 'vessel']
+    """
+    return [name.strip() for name in text.split(",")]

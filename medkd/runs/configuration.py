@@ -55,6 +55,7 @@ def place_values(parser: ConfigParser, values: Mapping[str, Any]) -> None:
         values: id to value, of any type.
 
     Example:
+        >>> from monai.bundle import ConfigParser
         >>> parser = ConfigParser({"folder": "runs", "file": "$@folder + '/a'"})
         >>> place_values(parser, {"folder": "$1#2"})
         >>> parser.get_parsed_content("file")

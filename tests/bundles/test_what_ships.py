@@ -8,7 +8,6 @@ the same probabilities, those of the trained network at the temperature that was
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import nibabel
@@ -218,7 +217,9 @@ def tempered_probs(image, network, inferer):
 
 @pytest.mark.filterwarnings("ignore")  # of TorchScript and ONNX
 @pytest.mark.parametrize(("bundle", "overlays", "change"), CASES, ids=str)
-def test_every_way_sees_and_says_the_same(trained, tmp_path, monkeypatch, bundle, overlays, change):
+def test_every_way_sees_and_says_the_same(
+    trained, tmp_path, monkeypatch, enter_bundle, bundle, overlays, change
+):
     if change == "no fold":
         fold = "medkd.workflows.deployment_writing.fold_temperature"
         monkeypatch.setattr(fold, lambda *_: None)
@@ -255,15 +256,12 @@ def test_every_way_sees_and_says_the_same(trained, tmp_path, monkeypatch, bundle
     assert set(np.unique(stored)) <= set(values)
     assert len(np.unique(stored)) > 1
 
-    # An exported bundle, read as MONAI reads it; `scripts` are modules of its own.
+    # An exported bundle, read as MONAI reads it; with `scripts` of its own.
     for file, text in _texts(read_run(run.folder), name="exported").items():
         target = tmp_path / "bundle" / file
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
-    monkeypatch.chdir(tmp_path / "bundle")
-    monkeypatch.syspath_prepend(str(tmp_path / "bundle"))
-    for name in [n for n in sys.modules if n.split(".")[0] == "scripts"]:
-        monkeypatch.delitem(sys.modules, name)
+    enter_bundle(tmp_path / "bundle")
     parser = ConfigParser(ConfigParser.load_config_file("configs/inference.json"))
     parser["device"] = "cpu"
     exported = parser.get_parsed_content("preprocessing")({"image": case["image"]})

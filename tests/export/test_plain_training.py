@@ -19,11 +19,10 @@ FAST = {"device": "cpu", "num_epochs": 1, "num_patches": 1, "cache_rate": 0.0}
 
 
 @pytest.fixture
-def bundle(volume_bundle, tmp_path, monkeypatch):
+def bundle(volume_bundle, tmp_path, enter_bundle):
     """A copy, for training replaces the weights."""
     folder = shutil.copytree(volume_bundle[0], tmp_path / "bundle")
-    monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(str(folder))
+    enter_bundle(folder)
     return folder
 
 
@@ -66,7 +65,7 @@ def test_replaces_the_weights_as_monai_label_runs_it(bundle, volume_run, validat
 
 @pytest.mark.parametrize("keys", ["image", ["image"]], ids=str)
 @pytest.mark.parametrize("kind", ["volume_run", "slice_run"])
-def test_labels_move_with_their_images(request, tmp_path, monkeypatch, kind, keys):
+def test_labels_move_with_their_images(request, tmp_path, monkeypatch, enter_bundle, kind, keys):
     """However the run's own file names what it moves."""
     source = request.getfixturevalue(kind)
     folder = shutil.copytree(source, tmp_path / "run")
@@ -81,8 +80,7 @@ def test_labels_move_with_their_images(request, tmp_path, monkeypatch, kind, key
     bundle = tmp_path / "bundle"
     monkeypatch.setattr("medkd.export.bundle_export.prove_bundle", lambda *_: None)  # elsewhere
     export_bundle(folder, bundle)
-    monkeypatch.chdir(bundle)
-    monkeypatch.syspath_prepend(str(bundle))
+    enter_bundle(bundle)
     parser = ConfigParser(ConfigParser.load_config_file(bundle / "configs" / "train.json"))
     for case in _cases(source, 2):
         for transform in parser.get_parsed_content("steps"):
@@ -92,11 +90,10 @@ def test_labels_move_with_their_images(request, tmp_path, monkeypatch, kind, key
         assert set(case["label"].unique().tolist()) == {0.0, 1.0, 2.0}
 
 
-def test_a_student_of_slices_learns_from_volumes(slice_run, tmp_path, monkeypatch):
+def test_a_student_of_slices_learns_from_volumes(slice_run, tmp_path, enter_bundle):
     bundle = tmp_path / "bundle"
     export_bundle(slice_run, bundle)
-    monkeypatch.chdir(bundle)
-    monkeypatch.syspath_prepend(str(bundle))
+    enter_bundle(bundle)
     before = _weights(bundle)
     run(
         run_id="run",

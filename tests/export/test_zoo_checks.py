@@ -51,11 +51,10 @@ _SCHEMA = {
 
 
 @pytest.fixture
-def bundle(volume_bundle, monkeypatch):
+def bundle(volume_bundle, monkeypatch, enter_bundle):
     """The bundle's folder, which is also the working directory, as MONAI's commands expect."""
-    monkeypatch.chdir(volume_bundle[0])
     monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
-    monkeypatch.syspath_prepend(str(volume_bundle[0]))
+    enter_bundle(volume_bundle[0])
     return volume_bundle[0]
 
 

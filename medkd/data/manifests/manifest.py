@@ -14,9 +14,9 @@ from medkd.data.manifests.manifest_fields import (
     read_cases,
     read_channel_names,
     read_checksums,
+    read_class_indices,
     read_distance_unit,
     read_label_values,
-    read_labels,
     read_spatial_dims,
     read_splits,
 )
@@ -251,7 +251,7 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
         medkd.errors.InvalidValueError: Expected the key 'channel_names' in the manifest, but ...
     """
     check_keys(content, where="the manifest", required=_REQUIRED, optional=_OPTIONAL)
-    labels = read_labels(content["labels"])
+    labels = read_class_indices(content["labels"])
     channel_names = read_channel_names(content["channel_names"])
     spatial_dims = read_spatial_dims(content.get("spatial_dims", 2))
     entries = read_cases(

@@ -18,9 +18,9 @@ __all__ = [
     "read_cases",
     "read_channel_names",
     "read_checksums",
+    "read_class_indices",
     "read_distance_unit",
     "read_label_values",
-    "read_labels",
     "read_spatial_dims",
     "read_splits",
 ]
@@ -81,7 +81,7 @@ def read_channel_names(value: object) -> dict[int, str]:
     return names
 
 
-def read_labels(value: object) -> dict[str, int]:
+def read_class_indices(value: object) -> dict[str, int]:
     """Class name to class index: background 0, at least one more, no gap, none twice."""
     labels = {
         check_name(name, where="every key of `labels`"): _read_index(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import ArrayLike, NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
     Body = NDArray[np.float32]
 
@@ -69,7 +69,7 @@ class AbdominalOrgans:
     stomach: Body
 
 
-def draw_abdominal_organs(rng: Generator, grid: VolumeGrid, belly: Body) -> AbdominalOrgans:
+def draw_abdominal_organs(rng: Generator, grid: PhantomGrid, belly: Body) -> AbdominalOrgans:
     """The organs of a patient, each a little out of its usual place.
 
     Args:
@@ -109,7 +109,7 @@ def _axes(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
     return np.stack([along, toward, np.cross(along, toward)])
 
 
-def _liver(rng: Generator, grid: VolumeGrid, belly: Body) -> tuple[Body, Body]:
+def _liver(rng: Generator, grid: PhantomGrid, belly: Body) -> tuple[Body, Body]:
     size = float(rng.uniform(0.92, 1.08))
     place = np.array([60.0, -2.0, 16.0]) + rng.normal(0.0, 3.0, 3)
     right = ellipsoid(grid, place, size * np.array([70.0, 80.0, 76.0]))
@@ -125,7 +125,7 @@ def _liver(rng: Generator, grid: VolumeGrid, belly: Body) -> tuple[Body, Body]:
     return np.maximum.reduce([lobes, belly, -behind]), fissure
 
 
-def _spleen(rng: Generator, grid: VolumeGrid, belly: Body, *, neighbors: Body) -> Body:
+def _spleen(rng: Generator, grid: PhantomGrid, belly: Body, *, neighbors: Body) -> Body:
     """A bean along the tenth rib: its back follows the wall, its hollow faces the stomach."""
     size = float(rng.uniform(1.0, 1.65))
     along = np.array([-0.25, 0.62, -0.7]) + rng.normal(0.0, 0.14, 3)
@@ -138,7 +138,7 @@ def _spleen(rng: Generator, grid: VolumeGrid, belly: Body, *, neighbors: Body) -
     return _shared(_shared(_shared(bean, -hollow), belly), 2.0 - neighbors)
 
 
-def _kidneys(rng: Generator, grid: VolumeGrid) -> tuple[Body, Body]:
+def _kidneys(rng: Generator, grid: PhantomGrid) -> tuple[Body, Body]:
     kidneys, sinuses = [], []
     for side, height in ((-1, -28.0), (1, -40.0)):  # the liver keeps the right one lower
         size = float(rng.uniform(0.88, 1.1))
@@ -153,13 +153,13 @@ def _kidneys(rng: Generator, grid: VolumeGrid) -> tuple[Body, Body]:
     return np.minimum(*kidneys), np.minimum(*sinuses)
 
 
-def _pancreas(rng: Generator, grid: VolumeGrid) -> Body:
+def _pancreas(rng: Generator, grid: PhantomGrid) -> Body:
     path = np.array(_PANCREAS, float) + rng.normal(0.0, 2.5, (len(_PANCREAS), 3))
     radii = np.array([11.0, 14.0, 10.0, 9.0, 9.0, 8.0]) * float(rng.uniform(0.8, 1.1))
     return tube(grid, path, radii) + 2.0 * smooth_field(rng, grid, 14.0)
 
 
-def _stomach(rng: Generator, grid: VolumeGrid, belly: Body) -> Body:
+def _stomach(rng: Generator, grid: PhantomGrid, belly: Body) -> Body:
     path = np.array(_STOMACH, float) + rng.normal(0.0, 2.5, (len(_STOMACH), 3))
     path += rng.normal(0.0, 1.0, 3) * (4.0, 4.0, 6.0)
     fullness = float(rng.uniform(0.72, 1.1))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
     Body = NDArray[np.float32]
 
@@ -39,7 +39,7 @@ _NUM_LOOPS, _NUM_TURNS = 3, 7
 _WIDTH = 11.0
 
 
-def draw_colon(rng: Generator, grid: VolumeGrid, room: Body) -> Body:
+def draw_colon(rng: Generator, grid: PhantomGrid, room: Body) -> Body:
     """The colon with its wall, pinched where its bands draw it together.
 
     Args:
@@ -56,7 +56,7 @@ def draw_colon(rng: Generator, grid: VolumeGrid, room: Body) -> Body:
     return np.maximum(tube(grid, path, radii) + pinches, room + 2.0)
 
 
-def draw_small_bowel(rng: Generator, grid: VolumeGrid, room: Body) -> Body:
+def draw_small_bowel(rng: Generator, grid: PhantomGrid, room: Body) -> Body:
     """Loops of the small bowel in front of the left kidney and below the stomach.
 
     Args:

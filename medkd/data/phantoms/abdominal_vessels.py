@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
     Body = NDArray[np.float32]
 
@@ -71,7 +71,7 @@ class AbdominalVessels:
     renal_veins: Body
 
 
-def draw_abdominal_vessels(rng: Generator, grid: VolumeGrid) -> AbdominalVessels:
+def draw_abdominal_vessels(rng: Generator, grid: PhantomGrid) -> AbdominalVessels:
     """The large vessels of a patient.
 
     Args:
@@ -90,7 +90,7 @@ def draw_abdominal_vessels(rng: Generator, grid: VolumeGrid) -> AbdominalVessels
     )
 
 
-def _system(rng: Generator, grid: VolumeGrid, vessels: tuple[Any, ...]) -> Body:
+def _system(rng: Generator, grid: PhantomGrid, vessels: tuple[Any, ...]) -> Body:
     """Vessels that stay joined: they sway and widen together."""
     sway = rng.normal(0.0, 1.0, 3) * (1.8, 1.0, 1.5)
     width = float(rng.uniform(0.86, 1.14))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
     Body = NDArray[np.float32]
 
@@ -72,7 +72,7 @@ class AbdominalWall:
     canal: Body
 
 
-def draw_abdominal_wall(rng: Generator, grid: VolumeGrid, *, girth: float) -> AbdominalWall:
+def draw_abdominal_wall(rng: Generator, grid: PhantomGrid, *, girth: float) -> AbdominalWall:
     """The wall of a patient's abdomen, its bones and the diaphragm.
 
     Args:
@@ -132,7 +132,7 @@ def _both(sides: Iterable[Body]) -> Body:
     return np.minimum.reduce(list(sides))
 
 
-def _diaphragm(rng: Generator, grid: VolumeGrid) -> Body:
+def _diaphragm(rng: Generator, grid: PhantomGrid) -> Body:
     """Height of the diaphragm at each voxel: it falls ever more steeply toward the wall."""
     breath = float(rng.normal(0.0, 5.0))
     heights = []
@@ -143,7 +143,7 @@ def _diaphragm(rng: Generator, grid: VolumeGrid) -> Body:
     return np.maximum.reduce(heights) + 2.0 * smooth_field(rng, grid, 45.0)
 
 
-def _ribs(rng: Generator, grid: VolumeGrid, cavity: Body) -> tuple[Body, Body]:
+def _ribs(rng: Generator, grid: PhantomGrid, cavity: Body) -> tuple[Body, Body]:
     """Ribs run down and forward in the wall; the costal arch leaves the front free."""
     fall = 0.5 * (np.abs(grid.x) + grid.y)
     phase = (grid.z + fall + float(rng.uniform(0, _RIB_PERIOD))) / _RIB_PERIOD
@@ -153,7 +153,7 @@ def _ribs(rng: Generator, grid: VolumeGrid, cavity: Body) -> tuple[Body, Body]:
     return np.maximum(ribs, arch - 35.0), np.maximum(ribs, arch - 70.0)
 
 
-def _spine(rng: Generator, grid: VolumeGrid) -> tuple[Body, Body, Body, Body]:
+def _spine(rng: Generator, grid: PhantomGrid) -> tuple[Body, Body, Body, Body]:
     level = (grid.z + float(rng.uniform(0, _VERTEBRA))) / _VERTEBRA
     from_disk = np.abs(level - np.round(level)) * _VERTEBRA
     column = ellipsoid(grid, (0.0, -52.0, 0.0), (22.0, 17.0, 4000.0))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
     Body = NDArray[np.float32]
 
@@ -52,7 +52,7 @@ class Brain:
     brain_stem: Body
 
 
-def draw_brain(rng: Generator, grid: VolumeGrid, *, atrophy: float) -> Brain:
+def draw_brain(rng: Generator, grid: PhantomGrid, *, atrophy: float) -> Brain:
     """The brain of a patient.
 
     Args:
@@ -83,7 +83,7 @@ def draw_brain(rng: Generator, grid: VolumeGrid, *, atrophy: float) -> Brain:
     )
 
 
-def _hull(grid: VolumeGrid) -> Body:
+def _hull(grid: PhantomGrid) -> Body:
     low = copy(grid)
     low.z = np.where(grid.z < 10.0, 10.0 + (grid.z - 10.0) * 1.65, grid.z)  # a flat base
     upper = ellipsoid(low, (0.0, -6.0, 10.0), (66.0, 84.0, 60.0))
@@ -94,7 +94,7 @@ def _hull(grid: VolumeGrid) -> Body:
     return np.maximum(merged(upper, temporal, softness=8.0), -hollow)
 
 
-def _distance_to_furrows(rng: Generator, grid: VolumeGrid, hull: Body) -> Body:
+def _distance_to_furrows(rng: Generator, grid: PhantomGrid, hull: Body) -> Body:
     """Distance of each voxel of the cerebrum to the fluid outside it: surface, sulci, fissures."""
     field = smooth_field(rng, grid, _GYRUS, band=True)
     slopes = np.gradient(field, *grid.spacing.tolist())
@@ -113,7 +113,7 @@ def _distance_to_furrows(rng: Generator, grid: VolumeGrid, hull: Body) -> Body:
     return np.minimum(np.minimum(-hull, sulcus), np.minimum(between, lateral))
 
 
-def _deep_gray(rng: Generator, grid: VolumeGrid) -> Body:
+def _deep_gray(rng: Generator, grid: PhantomGrid) -> Body:
     side = copy(grid)
     side.x = np.abs(grid.x)
     jitter = rng.normal(0.0, 0.7, (3, 3))
@@ -128,7 +128,7 @@ def _deep_gray(rng: Generator, grid: VolumeGrid) -> Body:
     return np.minimum(np.minimum(thalamus, lens), caudate)
 
 
-def _ventricles(rng: Generator, grid: VolumeGrid, *, width: float) -> Body:
+def _ventricles(rng: Generator, grid: PhantomGrid, *, width: float) -> Body:
     parts = []
     for hemisphere in (-1.0, 1.0):
         size = width * float(rng.uniform(0.9, 1.12))
@@ -145,7 +145,7 @@ def _ventricles(rng: Generator, grid: VolumeGrid, *, width: float) -> Body:
     return np.minimum.reduce([*parts, third, aqueduct, fourth])
 
 
-def _cerebellum(grid: VolumeGrid) -> Body:
+def _cerebellum(grid: PhantomGrid) -> Body:
     side = copy(grid)
     side.x = np.abs(grid.x)
     tilt = np.array([(1.0, 0.0, 0.0), (0.0, 0.92, 0.39), (0.0, -0.39, 0.92)])
@@ -155,7 +155,7 @@ def _cerebellum(grid: VolumeGrid) -> Body:
     return merged(merged(halves, worm, softness=5.0), stalk, softness=4.0)
 
 
-def _brain_stem(grid: VolumeGrid) -> Body:
+def _brain_stem(grid: PhantomGrid) -> Body:
     legs = copy(grid)
     legs.x = np.abs(grid.x)
     path = [(0, -18, -6), (0, -20, -17), (0, -21, -28), (0, -27, -43), (0, -34, -66)]

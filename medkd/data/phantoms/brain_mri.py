@@ -8,9 +8,9 @@ import numpy as np
 from scipy import ndimage
 
 from medkd.data.phantoms.brain_anatomy import draw_brain
+from medkd.data.phantoms.phantom_grid import PhantomGrid, centered_affine
 from medkd.data.phantoms.phantom_volume import PhantomVolume
 from medkd.data.phantoms.volume_canvas import VolumeCanvas
-from medkd.data.phantoms.volume_grid import VolumeGrid, centered_affine
 from medkd.data.phantoms.volume_texture import bias_field, smooth_field, with_rician_noise
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def draw_brain_mri(*, patient: int, coarsening: int = 1, seed: int = 0) -> Phant
     lengths = np.array(_EXTENT) + rng.uniform(0.0, 8.0, 3)
     shape = [round(length / step) for length, step in zip(lengths, spacing, strict=True)]
     tilt = rng.normal(0.0, 4.0, 3) * (patient % 3 == 1)
-    grid = VolumeGrid(shape, centered_affine(shape, spacing, center=_CENTER, angles=tilt))
+    grid = PhantomGrid(shape, centered_affine(shape, spacing, center=_CENTER, angles=tilt))
     scale = float(rng.uniform(0.92, 1.0))
     anatomy = grid.bent(rng, amplitude=1.4, grain=70.0, scale=scale)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
     Body = NDArray[np.float32]
 
@@ -121,7 +121,7 @@ class Surroundings:
     spine: Body
 
 
-def draw_heart(rng: Generator, grid: VolumeGrid, size: Ventricles) -> Heart:
+def draw_heart(rng: Generator, grid: PhantomGrid, size: Ventricles) -> Heart:
     """The heart of a patient in one phase of the beat.
 
     Args:
@@ -172,7 +172,7 @@ def draw_heart(rng: Generator, grid: VolumeGrid, size: Ventricles) -> Heart:
     )
 
 
-def _cone(grid: VolumeGrid, radius: float, length: float) -> Body:
+def _cone(grid: PhantomGrid, radius: float, length: float) -> Body:
     """A cylinder that closes like an ellipsoid toward the apex."""
     start = 0.25 * length
     down = np.clip((grid.z - start) / (length - start), 0.0, None)
@@ -182,14 +182,14 @@ def _cone(grid: VolumeGrid, radius: float, length: float) -> Body:
     return (rho - 1.0) * np.float32(radius)
 
 
-def _right_ventricle(grid: VolumeGrid, outer: float, size: Ventricles, swing: float) -> Body:
+def _right_ventricle(grid: PhantomGrid, outer: float, size: Ventricles, swing: float) -> Body:
     """A pouch that hugs the left ventricle; what overlaps is cut off by the wall."""
     center = (-outer - 0.18 * size.right, swing - 2.0, 4.0)
     semi = (0.92 * size.right, 1.15 * outer + 2.0, 0.78 * size.length)
     return ellipsoid(grid, center, semi)
 
 
-def _atria(grid: VolumeGrid, outer: float) -> Body:
+def _atria(grid: PhantomGrid, outer: float) -> Body:
     left = ellipsoid(grid, (6.0, -16.0, -16.0), (34.0, 24.0, 26.0))
     right = ellipsoid(grid, (-outer - 8.0, -14.0, -16.0), (26.0, 24.0, 30.0))
     outflow = tube(grid, [(-8, 12, 6), (-12, 16, -30)], [13.0, 14.0])
@@ -197,7 +197,7 @@ def _atria(grid: VolumeGrid, outer: float) -> Body:
     return np.minimum.reduce([left, right, outflow, lung_artery])
 
 
-def draw_surroundings(rng: Generator, grid: VolumeGrid) -> Surroundings:
+def draw_surroundings(rng: Generator, grid: PhantomGrid) -> Surroundings:
     """What lies around a patient's heart."""
     x, y, z = grid.x, grid.y, grid.z
     front = float(rng.uniform(58.0, 68.0))

@@ -14,9 +14,9 @@ from medkd.data.phantoms.cardiac_anatomy import (
     draw_heart,
     draw_surroundings,
 )
+from medkd.data.phantoms.phantom_grid import PhantomGrid, centered_affine
 from medkd.data.phantoms.phantom_volume import PhantomVolume
 from medkd.data.phantoms.volume_canvas import VolumeCanvas
-from medkd.data.phantoms.volume_grid import VolumeGrid, centered_affine
 from medkd.data.phantoms.volume_texture import bias_field, smooth_field, with_rician_noise
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def draw_cardiac_mri(
     slices = centered_affine(shape, (*spacing, thickness), center=center)
     fine_shape = (*shape[:2], shape[2] * _PLANES_PER_SLICE)
     fine_spacing = (*spacing, thickness / _PLANES_PER_SLICE)
-    grid = VolumeGrid(fine_shape, centered_affine(fine_shape, fine_spacing, center=center))
+    grid = PhantomGrid(fine_shape, centered_affine(fine_shape, fine_spacing, center=center))
     shift = np.repeat(shared.normal(0.0, _BREATHING, (2, shape[2])), _PLANES_PER_SLICE, axis=1)
     anatomy = grid.bent(shared, amplitude=1.2, grain=60.0)
     anatomy.x, anatomy.y = anatomy.x + shift[0], anatomy.y + shift[1]
@@ -96,7 +96,7 @@ def draw_cardiac_mri(
     signal = ndimage.gaussian_filter(signal, (0.4 / coarsening, 0.4 / coarsening, 0.0))
     image = gain * with_rician_noise(rng, signal, noise)
     averaged = VolumeCanvas(
-        VolumeGrid(shape, slices), num_classes=len(CARDIAC_CLASSES), intensity=0
+        PhantomGrid(shape, slices), num_classes=len(CARDIAC_CLASSES), intensity=0
     )
     averaged.shares = np.stack([_slice_means(share) for share in canvas.shares])
     return PhantomVolume(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
     Body = NDArray[np.float32]
 
@@ -87,7 +87,7 @@ class Organs:
     other_vessels: Body
 
 
-def draw_chest_wall(rng: Generator, grid: VolumeGrid) -> ChestWall:
+def draw_chest_wall(rng: Generator, grid: PhantomGrid) -> ChestWall:
     """The wall of a patient's chest, its lungs and the diaphragm."""
     x, y, z = grid.x, grid.y, grid.z
     fat = float(rng.uniform(8.0, 24.0))
@@ -140,12 +140,12 @@ def draw_chest_wall(rng: Generator, grid: VolumeGrid) -> ChestWall:
     )
 
 
-def _scapular_plane(grid: VolumeGrid) -> Body:
+def _scapular_plane(grid: PhantomGrid) -> Body:
     """Surface behind the ribs on which the shoulder blades slide."""
     return superellipse(grid.x, grid.y + 6.0, 139.0, 104.0, power=2.3)
 
 
-def draw_organs(rng: Generator, grid: VolumeGrid) -> Organs:
+def draw_organs(rng: Generator, grid: PhantomGrid) -> Organs:
     """The organs of a patient's mediastinum, each a little out of its usual place."""
     heart, chambers = _heart(rng, grid)
     trachea, wall, bronchi = _airways(rng, grid)
@@ -163,7 +163,7 @@ def draw_organs(rng: Generator, grid: VolumeGrid) -> Organs:
     )
 
 
-def _cavity(grid: VolumeGrid, *, half_width: float, half_depth: float) -> Body:
+def _cavity(grid: PhantomGrid, *, half_width: float, half_depth: float) -> Body:
     narrowing = np.clip((grid.z - 5.0) / 100.0, 0.0, 0.96)
     size = np.sqrt(1.0 - narrowing**2)
     y = grid.y + 4.0 + 22.0 * (1.0 - size)  # the apex lies toward the back
@@ -171,7 +171,7 @@ def _cavity(grid: VolumeGrid, *, half_width: float, half_depth: float) -> Body:
     return (rho - size) * np.float32(half_depth)
 
 
-def _diaphragm(rng: Generator, grid: VolumeGrid) -> Body:
+def _diaphragm(rng: Generator, grid: PhantomGrid) -> Body:
     """Height of the diaphragm at each voxel."""
     x, y = grid.x, grid.y
     height = float(rng.normal(-90.0, 6.0))
@@ -182,7 +182,7 @@ def _diaphragm(rng: Generator, grid: VolumeGrid) -> Body:
     return np.maximum(domes[0], domes[1])
 
 
-def _heart(rng: Generator, grid: VolumeGrid) -> tuple[Body, Body]:
+def _heart(rng: Generator, grid: PhantomGrid) -> tuple[Body, Body]:
     pose = rng.normal(0.0, 3.0, 3)
     size = float(rng.uniform(0.93, 1.1))
     long = np.array([-0.72, 0.50, -0.48]) + rng.normal(0.0, 0.06, 3)
@@ -207,7 +207,7 @@ def _heart(rng: Generator, grid: VolumeGrid) -> tuple[Body, Body]:
     return heart, np.maximum(blood, heart + 3.0)
 
 
-def _aorta(rng: Generator, grid: VolumeGrid) -> Body:
+def _aorta(rng: Generator, grid: PhantomGrid) -> Body:
     path = np.array(
         [
             (-2.0, 15.0, -35.0),
@@ -229,7 +229,7 @@ def _aorta(rng: Generator, grid: VolumeGrid) -> Body:
     return tube(grid, path, radii * float(rng.uniform(0.9, 1.12)))
 
 
-def _airways(rng: Generator, grid: VolumeGrid) -> tuple[Body, Body, Body]:
+def _airways(rng: Generator, grid: PhantomGrid) -> tuple[Body, Body, Body]:
     radius = float(rng.uniform(8.3, 9.8))
     lean = float(rng.normal(2.0, 2.0))
     windpipe = tube(
@@ -250,7 +250,7 @@ def _airways(rng: Generator, grid: VolumeGrid) -> tuple[Body, Body, Body]:
     return np.maximum(air, end), air - 2.0, air
 
 
-def _esophagus(rng: Generator, grid: VolumeGrid) -> tuple[Body, Body]:
+def _esophagus(rng: Generator, grid: PhantomGrid) -> tuple[Body, Body]:
     heights = np.array([130.0, 70.0, 30.0, 0.0, -40.0, -80.0, -115.0, -150.0])
     sideways = np.array([-2.0, -4.0, -4.0, -2.0, 2.0, 0.0, -9.0, -20.0])
     forward = np.array([-27.0, -31.0, -36.0, -39.0, -44.0, -43.0, -34.0, -22.0])
@@ -265,13 +265,13 @@ def _esophagus(rng: Generator, grid: VolumeGrid) -> tuple[Body, Body]:
     return body, np.maximum(body + 6.0, -4.0 * bubbles)
 
 
-def _squeezed(grid: VolumeGrid, flat: float) -> VolumeGrid:
+def _squeezed(grid: PhantomGrid, flat: float) -> PhantomGrid:
     squeezed = copy(grid)
     squeezed.y = grid.y / np.float32(flat)
     return squeezed
 
 
-def _other_vessels(grid: VolumeGrid) -> Body:
+def _other_vessels(grid: PhantomGrid) -> Body:
     branches = [
         tube(grid, [(27, 14, -30), (27, 11, 20), (31, 12, 60), (46, 18, 110)], [9.5, 9, 8, 6.5]),
         tube(grid, [(31, 14, 42), (4, 30, 56), (-40, 22, 80)], [6.0, 5.5, 5.5]),

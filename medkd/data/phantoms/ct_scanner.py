@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from medkd.data.phantoms.phantom_grid import PhantomGrid, centered_affine
 from medkd.data.phantoms.phantom_volume import PhantomVolume
-from medkd.data.phantoms.volume_grid import VolumeGrid, centered_affine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def choose_ct_grid(
     center: tuple[float, float],
     bottom: float,
     heights: tuple[float, float],
-) -> VolumeGrid:
+) -> PhantomGrid:
     """The voxels of a scan, which differ between patients; those of every second one are tilted.
 
     Args:
@@ -61,10 +61,10 @@ def choose_ct_grid(
     shape = [max(4, round(length / step)) for length, step in zip(lengths, spacing, strict=True)]
     tilt = rng.normal(0.0, _TILT, 3) * (patient % 2)
     middle = (*center, bottom + height / 2)
-    return VolumeGrid(shape, centered_affine(shape, spacing, center=middle, angles=tilt))
+    return PhantomGrid(shape, centered_affine(shape, spacing, center=middle, angles=tilt))
 
 
-def paint_table(canvas: VolumeCanvas, grid: VolumeGrid, *, depth: float) -> None:
+def paint_table(canvas: VolumeCanvas, grid: PhantomGrid, *, depth: float) -> None:
     """The scanner's table: a hollow, slightly bent plate below the patient.
 
     Args:
@@ -83,7 +83,7 @@ def finish_ct(
     canvas: VolumeCanvas,
     noise: NDArray[np.float32],
     *,
-    grid: VolumeGrid,
+    grid: PhantomGrid,
     patient: int,
     coarsening: int,
 ) -> PhantomVolume:

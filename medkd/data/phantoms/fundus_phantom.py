@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from medkd.data.phantoms.fundus_image import draw_fundus
-from medkd.data.phantoms.phantom_folder import check_settings, deal_cases, fill_folder
+from medkd.data.phantoms.phantom_folder import check_phantom_settings, deal_cases, fill_folder
 from medkd.files import atomic_write
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def fundus_phantom(
         ['phantom_04L', 'phantom_04R']
     """
     num_patients = {"train": num_train, "validation": num_validation, "test": num_test}
-    check_settings(
+    check_phantom_settings(
         {
             "image_size": (image_size, _SMALLEST_SIZE),
             "seed": (seed, 0),

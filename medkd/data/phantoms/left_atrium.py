@@ -13,9 +13,9 @@ from medkd.data.phantoms.left_atrium_anatomy import (
     draw_atrium,
     draw_mediastinum,
 )
+from medkd.data.phantoms.phantom_grid import PhantomGrid, centered_affine
 from medkd.data.phantoms.phantom_volume import PhantomVolume
 from medkd.data.phantoms.volume_canvas import VolumeCanvas
-from medkd.data.phantoms.volume_grid import VolumeGrid, centered_affine
 from medkd.data.phantoms.volume_texture import bias_field, smooth_field, with_rician_noise
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def draw_left_atrium(*, patient: int, coarsening: int = 1, seed: int = 0) -> Pha
     shape = [round(length / step) for length, step in zip(lengths, spacing, strict=True)]
     center = np.array(_CENTER) + rng.normal(0.0, 3.0, 3)
     tilt = rng.normal(0.0, 7.0, 3) * (patient % 3 == 1)
-    grid = VolumeGrid(shape, centered_affine(shape, spacing, center=center, angles=tilt))
+    grid = PhantomGrid(shape, centered_affine(shape, spacing, center=center, angles=tilt))
     scale = float(rng.uniform(0.92, 1.06))
     anatomy = grid.bent(rng, amplitude=1.8, grain=55.0, scale=scale)
 

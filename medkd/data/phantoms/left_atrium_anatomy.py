@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
     Body = NDArray[np.float32]
 
@@ -77,7 +77,7 @@ class Mediastinum:
     vessels: Body
 
 
-def draw_atrium(rng: Generator, grid: VolumeGrid) -> Atrium:
+def draw_atrium(rng: Generator, grid: PhantomGrid) -> Atrium:
     """The left atrium of a patient: normal or enlarged, its left veins apart or with one trunk.
 
     Args:
@@ -105,7 +105,7 @@ def draw_atrium(rng: Generator, grid: VolumeGrid) -> Atrium:
     )
 
 
-def _veins(rng: Generator, grid: VolumeGrid, *, size: float, has_trunk: bool) -> Body:
+def _veins(rng: Generator, grid: PhantomGrid, *, size: float, has_trunk: bool) -> Body:
     parts = []
     for number, (path, radius) in enumerate(_VEINS):
         points = np.array(path, float) * (size, size, size) + rng.normal(0.0, 1.8, (3, 3))
@@ -117,7 +117,7 @@ def _veins(rng: Generator, grid: VolumeGrid, *, size: float, has_trunk: bool) ->
     return np.minimum.reduce(parts)
 
 
-def _valve(grid: VolumeGrid, semi: NDArray[np.float64], lean: NDArray[np.float64]) -> Body:
+def _valve(grid: PhantomGrid, semi: NDArray[np.float64], lean: NDArray[np.float64]) -> Body:
     """Negative on the atrium's side of the plane of the mitral valve."""
     normal = _TO_VENTRICLE + lean
     normal /= np.linalg.norm(normal)
@@ -128,7 +128,7 @@ def _valve(grid: VolumeGrid, semi: NDArray[np.float64], lean: NDArray[np.float64
     return np.asarray(along - np.float32(depth), dtype=np.float32)
 
 
-def draw_mediastinum(rng: Generator, grid: VolumeGrid) -> Mediastinum:
+def draw_mediastinum(rng: Generator, grid: PhantomGrid) -> Mediastinum:
     """What lies around a patient's left atrium.
 
     Args:
@@ -164,7 +164,7 @@ def draw_mediastinum(rng: Generator, grid: VolumeGrid) -> Mediastinum:
     )
 
 
-def _ventricle(grid: VolumeGrid, pose: NDArray[np.float64]) -> Body:
+def _ventricle(grid: PhantomGrid, pose: NDArray[np.float64]) -> Body:
     long = np.array([-0.55, 0.7, -0.45]) / np.linalg.norm([-0.55, 0.7, -0.45])
     across = np.cross(long, (0.0, 0.0, 1.0))
     across /= np.linalg.norm(across)
@@ -172,7 +172,7 @@ def _ventricle(grid: VolumeGrid, pose: NDArray[np.float64]) -> Body:
     return ellipsoid(grid, pose + 58.0 * long, (47.0, 34.0, 34.0), axes=axes)
 
 
-def _vessels(rng: Generator, grid: VolumeGrid) -> Body:
+def _vessels(rng: Generator, grid: PhantomGrid) -> Body:
     sway = rng.normal(0.0, 1.5, (4, 3))
     root = float(rng.uniform(13.0, 16.5))
     tubes = [
@@ -192,7 +192,7 @@ def _vessels(rng: Generator, grid: VolumeGrid) -> Body:
     )
 
 
-def _airway(grid: VolumeGrid) -> Body:
+def _airway(grid: PhantomGrid) -> Body:
     carina = (2, -20, 46)
     return np.minimum.reduce(
         [

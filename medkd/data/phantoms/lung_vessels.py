@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
 __all__ = ["draw_lung_vessels"]
 
@@ -24,7 +24,7 @@ _CALIBER_RATIO = 2.0 ** (-1.0 / 3.0)  # law of Murray for two equal branches
 _STEPS = 7
 
 
-def draw_lung_vessels(rng: Generator, grid: VolumeGrid) -> NDArray[np.float32]:
+def draw_lung_vessels(rng: Generator, grid: PhantomGrid) -> NDArray[np.float32]:
     """Vessels that fork from the hila to the pleura, getting thinner at each fork.
 
     Args:

@@ -13,14 +13,14 @@ from medkd.progress import progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["check_settings", "deal_cases", "fill_folder"]
+__all__ = ["check_phantom_settings", "deal_cases", "fill_folder"]
 
 _MANIFEST = "manifest.json"
 _SETTINGS = "phantom.json"
 _NO_FILE = ("case_id", "patient")
 
 
-def check_settings(settings: Mapping[str, tuple[Any, int]]) -> None:
+def check_phantom_settings(settings: Mapping[str, tuple[Any, int]]) -> None:
     """Refuse a setting that is no integer or too small.
 
     Args:
@@ -30,7 +30,7 @@ def check_settings(settings: Mapping[str, tuple[Any, int]]) -> None:
         ValueError: at the first that is out of range.
 
     Example:
-        >>> check_settings({"seed": (-1, 0)})
+        >>> check_phantom_settings({"seed": (-1, 0)})
         Traceback (most recent call last):
         ...
         medkd.errors.InvalidValueError: Expected `seed` to be an integer of at least 0, but got -1.

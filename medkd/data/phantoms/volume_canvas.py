@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
 __all__ = ["VolumeCanvas"]
 
@@ -29,7 +29,7 @@ class VolumeCanvas:
         intensity: what the empty volume looks like.
     """
 
-    def __init__(self, grid: VolumeGrid, *, num_classes: int, intensity: float) -> None:
+    def __init__(self, grid: PhantomGrid, *, num_classes: int, intensity: float) -> None:
         self.grid = grid
         self.intensity = np.full(grid.shape, intensity, dtype=np.float32)
         self.shares = np.zeros((num_classes, *grid.shape), dtype=np.float32)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from medkd.data.images.volume_file_writer import write_volume
-from medkd.data.phantoms.phantom_folder import check_settings, deal_cases, fill_folder
+from medkd.data.phantoms.phantom_folder import check_phantom_settings, deal_cases, fill_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +98,7 @@ class VolumePhantom:
         num_patients = dict(self.num_patients) | {
             split: number for split, number in asked.items() if number is not None
         }
-        check_settings(
+        check_phantom_settings(
             {
                 "coarsening": (coarsening, 1),
                 "seed": (seed, 0),

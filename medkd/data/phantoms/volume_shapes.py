@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
 __all__ = ["ball_cloud", "coverage", "ellipsoid", "merged", "superellipse", "tube"]
 
@@ -23,7 +23,7 @@ _SMALLEST_RADIUS = 1e-3
 
 
 def ellipsoid(
-    grid: VolumeGrid,
+    grid: PhantomGrid,
     center: Iterable[float],
     semi_axes: Iterable[float],
     *,
@@ -87,7 +87,7 @@ def superellipse(
 
 
 def ball_cloud(
-    grid: VolumeGrid,
+    grid: PhantomGrid,
     centers: NDArray[np.float64],
     radii: NDArray[np.float64],
     *,
@@ -120,7 +120,7 @@ def ball_cloud(
 
 
 def tube(
-    grid: VolumeGrid, points: ArrayLike, radii: ArrayLike, *, reach: float | None = None
+    grid: PhantomGrid, points: ArrayLike, radii: ArrayLike, *, reach: float | None = None
 ) -> NDArray[np.float32]:
     """A tube with round ends along a smooth line.
 

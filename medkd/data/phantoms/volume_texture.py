@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from medkd.data.phantoms.volume_grid import VolumeGrid
+    from medkd.data.phantoms.phantom_grid import PhantomGrid
 
 __all__ = ["bias_field", "smooth_field", "voxel_noise", "with_rician_noise"]
 
@@ -23,7 +23,7 @@ _PITCH = 0.5  # grains between the points that blobs stand on
 
 
 def smooth_field(
-    rng: Generator, grid: VolumeGrid, grain: float, *, band: bool = False
+    rng: Generator, grid: PhantomGrid, grain: float, *, band: bool = False
 ) -> NDArray[np.float32]:
     """A Gaussian random field of mean 0 and variance 1 whose blobs are about ``grain`` wide.
 
@@ -84,7 +84,7 @@ def voxel_noise(
     return noise / noise.std()
 
 
-def bias_field(rng: Generator, grid: VolumeGrid, strength: float) -> NDArray[np.float32]:
+def bias_field(rng: Generator, grid: PhantomGrid, strength: float) -> NDArray[np.float32]:
     """How sensitive the coil is at each voxel: smooth, positive, 1 in the geometric mean.
 
     Args:

@@ -9,8 +9,8 @@ import pytest
 import SimpleITK
 
 from medkd.data.images.volume_file_writer import write_volume
+from medkd.data.phantoms.phantom_grid import centered_affine
 from medkd.data.phantoms.phantom_volume import PhantomVolume
-from medkd.data.phantoms.volume_grid import centered_affine
 
 SHAPE, SPACING = (4, 5, 6), (1.0, 2.0, 3.5)
 AFFINE = centered_affine(SHAPE, SPACING, center=(5, 6, 7), angles=(10, -20, 30))

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medkd.data.phantoms.phantom_grid import PhantomGrid, centered_affine
 from medkd.data.phantoms.volume_canvas import VolumeCanvas
-from medkd.data.phantoms.volume_grid import VolumeGrid, centered_affine
 from medkd.data.phantoms.volume_shapes import ellipsoid
 
 SHAPE = (20, 18, 12)
@@ -12,7 +12,7 @@ SHAPE = (20, 18, 12)
 
 @pytest.fixture
 def canvas():
-    grid = VolumeGrid(SHAPE, centered_affine(SHAPE, (2.0, 2.0, 3.0)))
+    grid = PhantomGrid(SHAPE, centered_affine(SHAPE, (2.0, 2.0, 3.0)))
     canvas = VolumeCanvas(grid, num_classes=3, intensity=-100.0)
     canvas.paint(ellipsoid(grid, (0, 0, 0), (14, 13, 12)), 50.0, 1)
     canvas.paint(ellipsoid(grid, (3, 0, 0), (7, 7, 7)), np.full(SHAPE, 200.0, np.float32), 2)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from medkd.data.phantoms.volume_grid import VolumeGrid, centered_affine
+from medkd.data.phantoms.phantom_grid import PhantomGrid, centered_affine
 from medkd.data.phantoms.volume_shapes import ball_cloud, coverage, ellipsoid, merged, tube
 
 SHAPE, SPACING = (22, 18, 12), (1.5, 2.0, 3.0)
@@ -13,7 +13,7 @@ SHAPE, SPACING = (22, 18, 12), (1.5, 2.0, 3.0)
 
 @pytest.fixture(scope="module")
 def grid():
-    return VolumeGrid(SHAPE, centered_affine(SHAPE, SPACING, angles=(4.0, -8.0, 12.0)))
+    return PhantomGrid(SHAPE, centered_affine(SHAPE, SPACING, angles=(4.0, -8.0, 12.0)))
 
 
 def volume(grid, body):
@@ -81,7 +81,7 @@ def test_merging_contains_both_and_fills_the_groove(grid):
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_coverage_of_a_plane_is_exact(axis):
-    grid = VolumeGrid(SHAPE, centered_affine(SHAPE, SPACING))
+    grid = PhantomGrid(SHAPE, centered_affine(SHAPE, SPACING))
     along = (grid.x, grid.y, grid.z)[axis]
     for offset in (0.0, 0.3, -0.8):
         expected = np.clip(0.5 - (along - offset) / SPACING[axis], 0.0, 1.0)
@@ -101,6 +101,6 @@ def test_coverage_of_a_tilted_plane_is_near_that_of_many_points(grid):
 
 def test_thin_tubes_keep_their_share():
     """A rod thinner than a voxel does not fill the voxels that it runs through."""
-    grid = VolumeGrid((9, 9, 9), centered_affine((9, 9, 9), (3.0, 3.0, 3.0)))
+    grid = PhantomGrid((9, 9, 9), centered_affine((9, 9, 9), (3.0, 3.0, 3.0)))
     filled = coverage(tube(grid, [(-20, 0, 0), (20, 0, 0)], [0.6, 0.6]))
     assert 0.5 < filled.max() < 0.75

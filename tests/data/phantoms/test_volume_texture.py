@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medkd.data.phantoms.volume_grid import VolumeGrid, centered_affine
+from medkd.data.phantoms.phantom_grid import PhantomGrid, centered_affine
 from medkd.data.phantoms.volume_texture import (
     bias_field,
     smooth_field,
@@ -16,7 +16,7 @@ SHAPE, SPACING = (40, 36, 20), (2.0, 2.0, 4.0)
 
 @pytest.fixture(scope="module")
 def grid():
-    return VolumeGrid(SHAPE, centered_affine(SHAPE, SPACING))
+    return PhantomGrid(SHAPE, centered_affine(SHAPE, SPACING))
 
 
 def correlation(field, axis, lag):

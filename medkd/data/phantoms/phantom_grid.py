@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["VolumeGrid", "centered_affine"]
+__all__ = ["PhantomGrid", "centered_affine"]
 
 
 def centered_affine(
@@ -47,7 +47,7 @@ def centered_affine(
     return affine
 
 
-class VolumeGrid:
+class PhantomGrid:
     """Where each voxel lies in the anatomy.
 
     Args:
@@ -77,7 +77,7 @@ class VolumeGrid:
 
     def bent(
         self, rng: Generator, *, amplitude: float, grain: float, scale: float = 1.0
-    ) -> VolumeGrid:
+    ) -> PhantomGrid:
         """The same voxels in an anatomy that is larger by ``scale`` and smoothly bent.
 
         Args:
@@ -89,7 +89,7 @@ class VolumeGrid:
         Returns:
             Grid of the same shape.
         """
-        grid = VolumeGrid(self.shape, self.affine)
+        grid = PhantomGrid(self.shape, self.affine)
         grid.x, grid.y, grid.z = (
             (axis + np.float32(amplitude) * smooth_field(rng, self, grain)) / np.float32(scale)
             for axis in (self.x, self.y, self.z)
