@@ -25,8 +25,8 @@ def summary_statement(results: EvaluationResults) -> list[str]:
     It compares the student with the methods ``deep_ensemble``, ``single``, ``teacher``,
     ``labels_only`` and ``peer_ensemble``, as far as they are there: Dice case by case, ECE and NLL,
     and with the first of them time and parameters. Then it says how far the numbers carry. Better
-    and worse are worded alike. Students with a fitted temperature are left to the tables, for all
-    but their calibration is said already.
+    and worse are worded alike. One sentence says what the student as shipped scores, beside the
+    first of these methods at its own fitted temperature: those two are compared on equal terms.
 
     Args:
         results: what to put into words.
@@ -54,9 +54,10 @@ def _compared(
         _dice_sentence(student, references, f"dice{ending}"),
         _calibration_sentence(student, references, f"ece{ending}", "calibration error (ECE)"),
         _calibration_sentence(student, references, f"nll{ending}", "negative log-likelihood (NLL)"),
+        _shipped_sentence(results, student, references[0], ending),
         _cost_sentence(student, references[0]),
     ]
-    return " ".join(sentences)
+    return " ".join(filter(None, sentences))
 
 
 def _dice_sentence(student: MethodResult, references: list[MethodResult], metric: str) -> str:
@@ -105,6 +106,27 @@ def _verdict(mean: float, theirs: float) -> str:
     if difference == 0:
         return "the same as"
     return "lower (better) than" if difference < 0 else "higher (worse) than"
+
+
+def _shipped_sentence(
+    results: EvaluationResults, student: MethodResult, reference: MethodResult, ending: str
+) -> str:
+    shipped = results.method(f"{student.name}_as_shipped")
+    if shipped is None:
+        return ""
+    sentence = f"As shipped, it has {_scores(shipped, ending)}"
+    tempered = results.method(f"{reference.name}_temperature")
+    if tempered is not None:
+        sentence += f"; the {tempered.title} has {_scores(tempered, ending)}"
+    return f"{sentence}."
+
+
+def _scores(method: MethodResult, ending: str) -> str:
+    scores = []
+    for metric, title in {"dice": "Dice", "ece": "ECE", "nll": "NLL"}.items():
+        mean = _mean(method, metric + ending)
+        scores.append(f"no {title}" if math.isnan(mean) else f"{title} {mean:.{_DIGITS}f}")
+    return f"{', '.join(scores[:-1])} and {scores[-1]}"
 
 
 def _cost_sentence(student: MethodResult, reference: MethodResult) -> str:

@@ -97,6 +97,40 @@ class TestCost:
         assert "Compared with the deep ensemble, it has 20% of its parameters." in statement
 
 
+class TestAsShipped:
+    @pytest.fixture
+    def methods(self, make_method):
+        def scored(name, dice, ece, nll):
+            return make_method(name, dice=[dice] * 3, ece=[ece] * 3, nll=[nll] * 3)
+
+        return [
+            scored("deep_ensemble", 0.8, 0.1, 0.2),
+            scored("deep_ensemble_temperature", 0.8, 0.03, 0.19),
+            scored("student", 0.82, 0.12, 0.25),
+            scored("student_as_shipped", 0.81, 0.04, 0.21),
+        ]
+
+    def test_is_said_beside_a_teacher_on_equal_terms(self, methods, make_results):
+        statement = summary_statement(make_results(methods))[0]
+        shipped = "As shipped, it has Dice 0.8100, ECE 0.0400 and NLL 0.2100"
+        theirs = f"the {methods[1].title} has Dice 0.8000, ECE 0.0300 and NLL 0.1900"
+        assert f"{shipped}; {theirs}." in statement
+
+    def test_without_a_score(self, methods, make_method, make_results):
+        scores = {"dice": [NAN] * 3, "ece": [0.1] * 3, "nll": [0.1] * 3}
+        shipped = make_method("student_as_shipped", **scores)
+        statement = summary_statement(make_results([*methods[:3], shipped]))[0]
+        assert "As shipped, it has no Dice, ECE 0.1000 and NLL 0.1000" in statement
+
+    def test_without_such_a_teacher(self, methods, make_results):
+        statement = summary_statement(make_results([methods[0], *methods[2:]]))[0]
+        assert "ECE 0.0400 and NLL 0.2100. " in statement
+
+    def test_without_such_a_student(self, methods, make_results):
+        statement = " ".join(summary_statement(make_results(methods[:3])))
+        assert "As shipped" not in statement
+
+
 def test_has_a_paragraph_for_each_student(make_method, make_results):
     names = ("deep_ensemble", "student", "student_as_shipped", "student_small")
     statement = summary_statement(make_results([make_method(name) for name in names]))
