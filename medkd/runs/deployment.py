@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from monai.inferers.inferer import Inferer
     from torch import nn
 
-__all__ = ["RECORD", "Deployment", "deployment_is_current", "open_deployment"]
+__all__ = ["RECORD", "SHIPPED", "Deployment", "deployment_is_current", "open_deployment"]
 
 RECORD = "deployment.json"
 """What a run says of the weights that it ships: their digest, temperature and origin."""
+
+SHIPPED = "models/shipped.pt"
+"""Its weights, with the calibration temperature folded in where that is exact."""
 
 _FILE = "inference.json"
 _NEEDED = (
@@ -185,7 +188,8 @@ def open_deployment(
 
     Raises:
         FileNotFoundError: if the folder holds no ``inference.json`` or no weights.
-        ValueError: if an id is missing, the weights do not fit, or there is no such device.
+        ValueError: if an id is missing, the weights do not fit or are not those that were judged,
+            or there is no such device.
     """
     folder = Path(run_dir).expanduser()
     parser = ConfigParser(_read(folder))
@@ -203,6 +207,7 @@ def open_deployment(
     model_file = Path(parser.get_parsed_content("model_file"))
     network: nn.Module = parser.get_parsed_content("network_def")
     load_weights(network, model_file)
+    _check_is_recorded(folder, model_file)
     temperature = float(parser.get().get("calibration_temperature", 1.0))
     network = at_temperature(network, temperature)
     inferer = parser.get_parsed_content("inferer")
@@ -241,6 +246,20 @@ def deployment_is_current(run_dir: str | Path, model_file: str | Path) -> bool:
     if not path.is_file() or not Path(model_file).is_file():
         return False
     return bool(read_json(path).get("model_sha256") == sha256_of(model_file))
+
+
+def _check_is_recorded(folder: Path, model_file: Path) -> None:
+    """Refuse weights in the place of those whose scores and temperature the run tells."""
+    path = folder / RECORD
+    if model_file != folder / SHIPPED or not path.is_file():
+        return
+    expected, found = str(read_json(path).get("sha256")), sha256_of(model_file)
+    if found != expected:
+        raise InvalidValueError(
+            f"Expected {model_file} to be the weights that {path} tells of, with the SHA-256 "
+            f"{expected[:12]}, but they have {found[:12]}. Run the training's own command again: "
+            "it writes both anew."
+        )
 
 
 def _read(folder: Path) -> dict[str, Any]:

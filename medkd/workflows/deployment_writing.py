@@ -14,7 +14,7 @@ from monai.utils.type_conversion import convert_to_tensor
 from medkd.files import atomic_write, sha256_of
 from medkd.networks import fold_temperature, save_weights
 from medkd.planning import inference_config
-from medkd.runs.deployment import RECORD
+from medkd.runs.deployment import RECORD, SHIPPED
 from medkd.runs.json_files import read_json, write_json
 from medkd.teachers import load_network
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["write_deployment"]
 
 _STUDENT = "student"
-_SHIPPED = "models/shipped.pt"
 _log = logging.getLogger(__name__)
 
 
@@ -56,7 +55,7 @@ def write_deployment(run: Run) -> None:
         "calibration_temperature": temperature,
         "is_calibrated": temperatures is not None,
     }
-    shipped = run.folder / _SHIPPED
+    shipped = run.folder / SHIPPED
     is_folded = _kept_fold(run.folder, origin)
     if is_folded is None:
         is_folded = _write_weights(run, shipped, temperature)
@@ -64,7 +63,7 @@ def write_deployment(run: Run) -> None:
     config = inference_config(run.config, frame)
     config |= {
         "run_dir": str(run.folder),
-        "model_file": f"$@run_dir + '/{_SHIPPED}'",
+        "model_file": f"$@run_dir + '/{SHIPPED}'",
         "calibration_temperature": 1.0 if is_folded else temperature,
         "label_values": list(run.manifest.written_label_values),
     }
@@ -77,7 +76,7 @@ def write_deployment(run: Run) -> None:
 
 def _kept_fold(folder: Path, origin: Mapping[str, Any]) -> bool | None:
     """Whether what is there already has its temperature folded in; ``None`` if it is to be made."""
-    path, shipped = folder / RECORD, folder / _SHIPPED
+    path, shipped = folder / RECORD, folder / SHIPPED
     if not (path.is_file() and shipped.is_file()):
         return None
     record: dict[str, Any] = read_json(path)

@@ -9,16 +9,16 @@ from monai.bundle.workflows import ConfigWorkflow
 
 from medkd._checks import check_at_least
 from medkd.errors import InvalidValueError
+from medkd.runs import Run
 from medkd.runs.json_files import write_json
 from medkd.runs.process_group import process_count
 from medkd.runs.training_settings import check_same_settings, training_settings
 from medkd.teachers import member_dir
+from medkd.workflows.network_training import is_trained, leave_trained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from medkd.runs import Run
 
 __all__ = ["train_dropout_network", "train_labels_only", "train_members"]
 
@@ -108,18 +108,21 @@ def _train(
             f"Expected a `process_group` for {process_count()} processes, but got none. Add "
             "multi_gpu.json to --config_file, or start the run without torchrun."
         )
-    parsers = {}
+    runs = {}
     for member, files in enumerate(overlays):
         overlaid = [ConfigParser.load_config_file(run.bundle_root / file) for file in files]
         parser = run.with_overrides(*overlaid, overrides or {}, {"member": member})
-        parsers[member_dir(folder, member)] = parser
+        runs[member_dir(folder, member)] = Run(parser)
     with run.process_group.one_error():
         # All are checked before one is touched: a refusal leaves every folder as it was.
-        for directory, parser in parsers.items():
-            check_same_settings(directory / "settings.json", training_settings(parser))
-        for directory, parser in parsers.items():
-            if run.process_group.claim(str(directory)):
-                write_json(directory / "config.json", parser.get())
+        for directory, other in runs.items():
+            check_same_settings(directory / "settings.json", training_settings(other.parser))
+        for directory, other in runs.items():
+            # What is finished is not even opened: several runs may read it at once.
+            if is_trained(other):
+                leave_trained(other)
+            elif run.process_group.claim(str(directory)):
+                write_json(directory / "config.json", other.parser.get())
                 _run(directory / "config.json", meta_file=run.bundle_root / "metadata.json")
 
 

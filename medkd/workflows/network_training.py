@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from medkd.runs import Run
 
-__all__ = ["train_network"]
+__all__ = ["is_trained", "leave_trained", "train_network"]
 
 _log = logging.getLogger(__name__)
 
+_SETTINGS = "settings.json"
 _CHECKPOINT = "checkpoint.pt"  # of a training that is not finished, as every bundle calls it
 # The ids that switch on what MONAI writes about a training.
 _TRACKERS = ("tensorboard", "mlflow")
@@ -44,21 +45,17 @@ def train_network(run: Run) -> None:
     Raises:
         ValueError: if the folder holds a training with other settings.
     """
-    group, description = run.process_group, str(run.value("description"))
+    group = run.process_group
     taught = bool(run.value("distillation_weight", 0)) or bool(run.value("feature_weights", {}))
     teacher_weights = run.teacher_weights_sha256() if taught else []
     settings = {**training_settings(run.parser), "teacher_weights": teacher_weights}
-    settings_file = run.training_dir / "settings.json"
+    settings_file = run.training_dir / _SETTINGS
     with group.one_error():
         check_same_settings(settings_file, settings)
-    # Weights whose settings are gone cannot be told from those of another training.
-    done = run.model_file.is_file() and settings_file.is_file()
+    done = is_trained(run)
     group.wait_for_all()  # before a file is written, so that every process has found the same
     if done:
-        if group.is_main:
-            # Left by a kill between the last weights and the end of the training.
-            (run.training_dir / _CHECKPOINT).unlink(missing_ok=True)
-        _log.info("The %s is trained already: %s.", description, run.model_file)
+        leave_trained(run)
         return
     if group.is_main:
         write_settings(settings_file, settings)
@@ -73,6 +70,31 @@ def train_network(run: Run) -> None:
         if group.is_main and not _is_begun(run.model_file, run.training_dir):
             settings_file.unlink(missing_ok=True)
         raise
+
+
+def is_trained(run: Run) -> bool:
+    """Whether the training of this configuration is over.
+
+    Weights whose settings are gone cannot be told from those of another training.
+
+    Args:
+        run: the run, its settings checked.
+
+    Returns:
+        Whether `train_network` would leave them alone.
+    """
+    return run.model_file.is_file() and (run.training_dir / _SETTINGS).is_file()
+
+
+def leave_trained(run: Run) -> None:
+    """Say that there is nothing to train, and tidy up.
+
+    Args:
+        run: the run, which is trained.
+    """
+    # Left by a kill between the last weights and the end of the training.
+    (run.training_dir / _CHECKPOINT).unlink(missing_ok=True)
+    _log.info("The %s is trained already: %s.", run.value("description"), run.model_file)
 
 
 def _is_begun(model_file: Path, training_dir: Path) -> bool:

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from medkd.files import sha256_of
 from medkd.networks import load_state
 from medkd.runs import open_deployment
 
@@ -80,6 +81,23 @@ def test_rejects_weights_of_another_network(small_run):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"channels": [4, 9]}))
     with pytest.raises(ValueError, match="trained with another architecture"):
         open_deployment(path.parent, device="cpu")
+
+
+def test_rejects_weights_that_are_not_those_that_were_judged(small_run):
+    folder = small_run(3)
+    shipped = folder / "models" / "shipped.pt"
+    (folder / "models" / "model.pt").rename(shipped)
+    path = folder / "inference.json"
+    changed = {"model_file": "$@run_dir + '/models/shipped.pt'"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    record = folder / "deployment.json"
+    record.write_text(json.dumps({"sha256": sha256_of(shipped)}))
+    assert open_deployment(folder, device="cpu").model_file == shipped
+
+    record.write_text(json.dumps({"sha256": "0" * 64}))
+    match = f"{shipped} to be the weights that {record} tells of, with the SHA-256 000000000000"
+    with pytest.raises(ValueError, match=match):
+        open_deployment(folder, device="cpu")
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:999"])

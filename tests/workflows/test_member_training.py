@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from medkd.runs.training_settings import training_settings, write_settings
 from medkd.workflows import (
     member_training,
     train_dropout_network,
@@ -24,7 +25,14 @@ def trained(monkeypatch, tmp_path):
     return configs
 
 
-CONFIG = {"description": "", "member": 0, "member_def": {"dropout": 0.0}, "train": {"trainer": 0}}
+CONFIG = {
+    "description": "",
+    "member": 0,
+    "member_def": {"dropout": 0.0},
+    "train": {"trainer": 0},
+    "training_dir": "nowhere",
+    "model_file": "$@training_dir + '/model.pt'",
+}
 
 
 def test_each_member_is_a_run_with_its_overlays_and_its_number(make_run, trained, tmp_path):
@@ -38,6 +46,20 @@ def test_each_member_is_a_run_with_its_overlays_and_its_number(make_run, trained
         (1, "labels_only.json"),
     ]
     assert (tmp_path / "m" / "member_1" / "config.json").is_file()
+
+
+def test_a_finished_member_is_not_opened(make_run, trained, tmp_path):
+    """Else two runs that share finished members would keep one another out of their folders."""
+    folder = tmp_path / "m"
+    (folder / "member_0").mkdir(parents=True)
+    config = {**CONFIG, "training_dir": f"$'{folder}/member_' + str(@member)"}
+    run = make_run(**config, members_dir=str(folder), num_members=2)
+    write_settings(folder / "member_0" / "settings.json", training_settings(run.parser))
+    for name in ("model.pt", "checkpoint.pt"):
+        (folder / "member_0" / name).write_bytes(b"")
+    train_members(run)
+    assert [one["member"] for one in trained] == [1]
+    assert {path.name for path in (folder / "member_0").iterdir()} == {"model.pt", "settings.json"}
 
 
 def test_rejects_more_members_than_overlays(make_run, trained, tmp_path):
