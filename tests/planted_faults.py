@@ -95,7 +95,7 @@ FAULTS = (
     Fault(
         "the run predicts with the weights as they were trained",
         "medkd/workflows/deployment_writing.py",
-        '"model_file": f"$@run_dir + \'/{_SHIPPED}\'",',
+        '"model_file": f"$@run_dir + \'/{SHIPPED}\'",',
         '"model_file": "$@run_dir + \'/models/model.pt\'",',
         f"{SHIPS}[kd_uniform-[]-nothing]",
     ),
