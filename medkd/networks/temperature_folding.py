@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import torch
@@ -86,8 +87,11 @@ def fold_temperature(network: nn.Module, temperature: float, window: Tensor) -> 
     and not what is added to its output. Heads of deep supervision are folded alike, so that a
     training that goes on sees logits of one scale.
 
-    Which layer is the last one is seen by running the network, and every fold is proved: on
-    ``window`` and on noise of its shape, no logit may be off by more than 1e-5 of the largest.
+    Which layer is the last one is seen by running the network: its output is the network's, not a
+    tensor that was made of it, and the layer runs once, with weights of its own. No proof shows
+    that, for limits that the logits do not come near and weights shared across a norm pass it.
+    Then every fold is proved: on ``window`` and on noise of its shape, no logit may be off by more
+    than 1e-5 of the largest.
 
     Args:
         network: gives logits ``(B, C, *spatial)``; not modified.
@@ -97,7 +101,7 @@ def fold_temperature(network: nn.Module, temperature: float, window: Tensor) -> 
     Returns:
         A copy in evaluation mode, its state dict of the same names and shapes; ``None`` where there
         is no exact fold: logits that come from something else than one linear layer, weights that
-        are shared or made of others.
+        are shared or made of others, a network that :func:`copy.deepcopy` does not take.
 
     Raises:
         ValueError: if ``temperature`` is not finite and above zero.
@@ -110,13 +114,16 @@ def fold_temperature(network: nn.Module, temperature: float, window: Tensor) -> 
         True
     """
     check_positive(temperature, "temperature")
-    network = copy.deepcopy(network).eval()
+    try:
+        network = copy.deepcopy(network).eval()
+    except RuntimeError:  # it holds results with a gradient: PyTorch's older weight norm does
+        _log.warning("The network is not copied: the temperature stays outside.", exc_info=True)
+        return None
     for candidate in _candidates(network, window):
         folded = copy.deepcopy(network)
-        if _fold(folded, candidate, temperature) and _is_proved(
-            network, folded, temperature, window
-        ):
-            _fold_other_heads(folded, candidate, temperature)
+        is_folded = _fold(folded, candidate, temperature)
+        is_folded = is_folded and _fold_other_heads(folded, candidate, temperature)
+        if is_folded and _is_proved(network, folded, temperature, window):
             return folded
     _log.warning(
         "The logits of %s do not come from one linear layer alone: the temperature stays outside.",
@@ -128,26 +135,41 @@ def fold_temperature(network: nn.Module, temperature: float, window: Tensor) -> 
 @torch.no_grad()
 def _candidates(network: nn.Module, window: Tensor) -> Iterator[str]:
     """Names of the modules whose output is the network's, the innermost first."""
-    outputs: dict[str, Tensor] = {}
+    outputs: dict[str, tuple[Tensor, int]] = {}
+    calls: Counter[nn.Module] = Counter()
     hooks = []
     for name, module in network.named_modules():
         if isinstance(module, _Linear) or hasattr(module, "residual"):
 
-            def catch(_module: nn.Module, _args: object, output: object, name: str = name) -> None:
+            def catch(module: nn.Module, _args: object, output: object, name: str = name) -> None:
+                calls[module] += 1
                 if isinstance(output, torch.Tensor):
-                    outputs[name] = output.detach()
+                    outputs[name] = output, output._version
 
             hooks.append(module.register_forward_hook(catch))
     try:
-        logits = network(window)
+        # Tensors of the inference mode have no version; to leave it switches gradients on.
+        with torch.inference_mode(mode=False), torch.no_grad():
+            logits = network(window)
     finally:
         for hook in hooks:
             hook.remove()
     if not isinstance(logits, torch.Tensor):
         return
     for name in sorted(outputs, key=lambda name: -name.count(".")):
-        if outputs[name].shape == logits.shape and torch.equal(outputs[name], logits):
-            yield name
+        output, version = outputs[name]
+        # A later version is what an operation in place has made of it.
+        is_same = output.data_ptr() == logits.data_ptr() and logits._version == version
+        if is_same and output.shape == logits.shape and output.stride() == logits.stride():
+            layers = [m for m in network.get_submodule(name).modules() if isinstance(m, _Linear)]
+            if all(calls[layer] == 1 and _has_its_own_weights(layer, network) for layer in layers):
+                yield name
+
+
+def _has_its_own_weights(layer: nn.Module, network: nn.Module) -> bool:
+    others = (one for one in network.modules() if one is not layer)
+    theirs = {id(weights) for one in others for weights in one.parameters(recurse=False)}
+    return all(id(weights) not in theirs for weights in layer.parameters(recurse=False))
 
 
 @torch.no_grad()
@@ -205,14 +227,12 @@ def _is_proved(network: nn.Module, folded: nn.Module, temperature: float, window
     return True
 
 
-def _fold_other_heads(network: nn.Module, name: str, temperature: float) -> None:
+@torch.no_grad()
+def _fold_other_heads(network: nn.Module, name: str, temperature: float) -> bool:
     """Deep supervision: in training the network gives the outputs of these, too."""
     heads = getattr(network, "deep_supervision_heads", None)  # MONAI's DynUNet
     if not isinstance(heads, nn.ModuleList):
-        return
+        return True
     done = network.get_submodule(name)
-    with torch.no_grad():
-        for head in heads:
-            last = _last_convolution(head)
-            if last is not None and last is not done:
-                _scale(last, temperature)
+    layers = [_last_convolution(head) for head in heads]
+    return all(one is done or (one is not None and _scale(one, temperature)) for one in layers)

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from monai.networks.blocks import ResidualUnit
 from monai.networks.nets import (
     UNETR,
     AttentionUnet,
@@ -34,14 +35,22 @@ def make_dyn_unet(dims, **more):
 
 NETWORKS = {
     "basic unet": (lambda: BasicUNet(2, 2, 3, features=(4,) * 6, norm="batch"), (32, 16)),
+    "basic unet 3d": (lambda: BasicUNet(3, 2, 3, features=(4,) * 6), (32, 16, 16)),
     "unet": (lambda: UNet(2, **UNET), TWO),
     "unet 3d, residual": (lambda: UNet(3, **UNET, num_res_units=2, norm="batch"), THREE),
     "unet, residual, dropout": (lambda: UNet(2, **UNET, num_res_units=1, dropout=0.5), TWO),
     "unet, kernel 5": (lambda: UNet(2, **UNET, num_res_units=2, up_kernel_size=5), TWO),
+    "unit with a layer beside": (
+        lambda: ResidualUnit(3, 2, 3, subunits=2, last_conv_only=True),
+        THREE,
+    ),
     "unet, one channel": (lambda: UNet(2, **UNET | {"out_channels": 1}, num_res_units=2), TWO),
     "dynunet": (lambda: make_dyn_unet(3), THREE),
+    "dynunet 2d": (lambda: make_dyn_unet(2, res_block=True), TWO),
     "segresnet": (lambda: SegResNet(3, 8, in_channels=2, out_channels=3), THREE),
+    "segresnet 2d": (lambda: SegResNet(2, 8, in_channels=2, out_channels=3), TWO),
     "attention unet": (lambda: AttentionUnet(2, 2, 3, channels=(4, 8), strides=(2,)), TWO),
+    "attention unet 3d": (lambda: AttentionUnet(3, 2, 3, channels=(4, 8), strides=(2,)), THREE),
     "vnet": (lambda: VNet(3, 2, 3), (16, 16, 32)),
     "swin unetr": (lambda: SwinUNETR(2, 3, feature_size=12, spatial_dims=2), (64, 32)),
     "unetr": (
@@ -132,6 +141,47 @@ class _Tied(nn.Module):
         return self.layer(self.layer(image).relu())
 
 
+class _TiedBeforeANorm(nn.Module):
+    """Weights that a norm makes free of scale, so that only a dark image shows they are shared."""
+
+    def __init__(self, *, is_one_layer):
+        super().__init__()
+        self.first = nn.Conv2d(2, 2, 3, padding=1, bias=False)
+        self.last = self.first if is_one_layer else nn.Conv2d(2, 2, 3, padding=1, bias=False)
+        self.last.weight = self.first.weight
+        self.norm = nn.InstanceNorm2d(2)
+        nn.init.dirac_(self.first.weight)
+        with torch.no_grad():
+            self.first.weight *= 10
+
+    def forward(self, image):
+        return self.last(self.norm(self.first(image)).relu())
+
+
+class _Limited(nn.Module):
+    """Logits within limits that no image of the proof comes near."""
+
+    def __init__(self, *, in_place):
+        super().__init__()
+        self.layer = nn.Conv2d(2, 3, 1)
+        self.limit = nn.Hardtanh(-100, 100, inplace=in_place)
+
+    def forward(self, image):
+        return self.limit(self.layer(image))
+
+
+class _HeadOnTheWay(nn.Module):
+    """A head of deep supervision that the logits come through, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.deep_supervision_heads = nn.ModuleList([nn.Conv2d(2, 4, 1)])
+        self.last = nn.Conv2d(4, 3, 1)
+
+    def forward(self, image):
+        return self.last(self.deep_supervision_heads[0](image).relu())
+
+
 @pytest.mark.parametrize(
     "network",
     [
@@ -140,11 +190,37 @@ class _Tied(nn.Module):
         nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 3, 1))),
         _TwoSums(),
         _Tied(),
+        _TiedBeforeANorm(is_one_layer=True),
+        _TiedBeforeANorm(is_one_layer=False),
+        _Limited(in_place=False),
+        _Limited(in_place=True),
+        _HeadOnTheWay(),
+        ResidualUnit(2, 2, 2, subunits=2, last_conv_only=True),
     ],
-    ids=["tanh", "softmax", "weight norm", "two sums", "tied"],
+    ids=[
+        *("tanh", "softmax", "weight norm", "two sums", "tied"),
+        *("one layer before a norm and after it", "one weight before a norm and after it"),
+        *("limits", "limits in place", "head on the way", "a layer between the sum and the input"),
+    ],
 )
 def test_refuses_what_is_not_one_linear_layer(network):
-    assert fold_temperature(network, 2.0, torch.randn(1, 2, 6, 5)) is None
+    generator = torch.Generator().manual_seed(0)
+    window = torch.randn(1, 2, 6, 5, generator=generator)
+    assert fold_temperature(network, 2.0, window) is None
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_refuses_a_network_that_is_not_copied():
+    """The older weight norm keeps its weight as a result with a gradient."""
+    network = nn.Sequential(nn.utils.weight_norm(nn.Conv2d(2, 3, 1)))
+    assert fold_temperature(network, 2.0, torch.zeros(1, 2, 6, 5)) is None
+
+
+@torch.inference_mode()
+def test_folds_in_inference_mode():
+    network, window = made(*NETWORKS["unet, one channel"])
+    folded = fold_temperature(network, 2.0, window)
+    torch.testing.assert_close(folded(window), network(window) / 2.0)
 
 
 def test_heads_of_deep_supervision_are_folded_alike():
